@@ -1,0 +1,3 @@
+module quietroom
+
+go 1.26.8
