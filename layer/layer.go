@@ -127,10 +127,10 @@ type Drill struct {
 // made-up house from the same rooms and runs the drill of *that* house, so the
 // rooms behind Run are the made-up house's own.
 type Stage struct {
-	Copy     string            // a private copy of everything a thief of the practice's house would take, without keys
-	Known    iter.Seq[string]  // secrets known to be in the copied house, when it is made up; nil for a real one
-	Trial    *Trial            // the made-up house that the drill may attack
-	Sabotage bool              // weaken one protection first: the drill must then fail
+	Copy     string           // a private copy of everything a thief of the practice's house would take, without keys
+	Known    iter.Seq[string] // secrets known to be in the copied house, when it is made up; nil for a real one
+	Trial    *Trial           // the made-up house that the drill may attack
+	Sabotage bool             // weaken one protection first: the drill must then fail
 	Step     func(done, total int)
 }
 
