@@ -1,0 +1,400 @@
+package seal
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// The roster is the list of who belongs to the practice and which keys are
+// real. HPKE names no sender, so whoever can write the database could slip in
+// own keys: therefore people, their public keys and doors, roles, teams, a
+// commitment to every team key, and the inbox, recovery and break-glass public
+// keys stand in numbered entries, each signed by an owner (one's own keys and
+// doors: by oneself) and chained to the first. No wrap is opened and nothing is
+// sealed to a key outside the chain.
+
+// Act says what an entry does.
+type Act string
+
+// The acts.
+const (
+	Found  Act = "found" // the first entry: the practice and its first owner, signed by that owner
+	Join   Act = "join"  // a person joins; signed by an owner
+	Rekey  Act = "rekey" // a person's new public keys; signed with the old ones by oneself, or by an owner
+	Doors  Act = "doors" // a person's doors, all of them; signed by oneself, or by an owner
+	Assign Act = "roles" // a person's roles; signed by an owner
+	Leave  Act = "leave" // a person leaves; signed by an owner
+	Form   Act = "team"  // a team, its members and the commitment to its key; signed by an owner
+	Name   Act = "key"   // a public key of the practice: "recovery", "break-glass", "inbox.front-desk"; signed by an owner
+)
+
+// Keys are a person's public halves.
+type Keys struct {
+	Pair Public     `json:"pair"`
+	Sign SignPublic `json:"sign"`
+}
+
+// Door is one way to open a person's seed.
+type Door struct {
+	Kind string `json:"kind"` // "passkey" or "code"
+	Pair Public `json:"pair"`
+}
+
+// Entry is one numbered statement. Which fields it has depends on its act.
+type Entry struct {
+	Number     uint64          `json:"number"`
+	Previous   []byte          `json:"previous,omitempty"` // SHA-256 of the entry before
+	At         int64           `json:"at"`                 // unix milliseconds, as the signer's clock said
+	By         string          `json:"by"`                 // the person who signs
+	Act        Act             `json:"act"`
+	Practice   string          `json:"practice,omitempty"` // found
+	Person     string          `json:"person,omitempty"`   // found, join, rekey, doors, roles, leave
+	Keys       *Keys           `json:"keys,omitempty"`     // found, join, rekey
+	Doors      map[string]Door `json:"doors,omitempty"`    // found, join, rekey (optional), doors
+	Roles      []string        `json:"roles,omitempty"`    // found, join, roles
+	Team       string          `json:"team,omitempty"`     // team
+	Kind       string          `json:"kind,omitempty"`     // team: "care", "directory", "billing"
+	Members    []string        `json:"members,omitempty"`  // team
+	Epoch      uint64          `json:"epoch,omitempty"`    // team: number of its key, from 1
+	Commitment []byte          `json:"commitment,omitempty"`
+	Name       string          `json:"name,omitempty"`   // key
+	Public     Public          `json:"public,omitempty"` // key
+}
+
+// Signed is an entry as it is kept: exact bytes and their signature.
+type Signed struct{ Body, Signature []byte }
+
+const entryLabel = "roster entry v1"
+
+// Owner is the role that signs for others.
+const Owner = "owner"
+
+// maxEntry bounds an entry from a database that may not be ours any more.
+const maxEntry = 1 << 20
+
+// RosterPerson is what the chain says of a person.
+type RosterPerson struct {
+	Keys  Keys
+	Doors map[string]Door
+	Roles []string
+	Gone  bool
+}
+
+// RosterTeam is what the chain says of a team.
+type RosterTeam struct {
+	Kind        string
+	Members     []string
+	Epoch       uint64
+	Commitments map[uint64][]byte // of every key it ever had
+}
+
+// Roster is the chain as read and checked from its first entry on. A caller
+// never changes what it hands out.
+type Roster struct {
+	Practice string
+	Root     []byte // SHA-256 of the first entry: the practice's fingerprint
+	Number   uint64 // of the last entry
+	head     []byte
+	people   map[string]RosterPerson
+	teams    map[string]RosterTeam
+	keys     map[string]Public
+}
+
+// RosterError says which entry is refused and why.
+type RosterError struct {
+	Number uint64
+	Reason string
+}
+
+func (e *RosterError) Error() string {
+	return fmt.Sprintf("roster entry %d is refused: %s", e.Number, e.Reason)
+}
+
+// ReadRoster checks a whole chain. Root is the fingerprint it must have; nil
+// accepts any, and is right only for the chain that one has just begun.
+func ReadRoster(chain []Signed, root []byte) (*Roster, error) {
+	r := &Roster{people: map[string]RosterPerson{}, teams: map[string]RosterTeam{}, keys: map[string]Public{}}
+	for _, s := range chain {
+		if err := r.Add(s); err != nil {
+			return nil, err
+		}
+		if r.Number == 1 && root != nil && !bytes.Equal(r.Root, root) {
+			return nil, &RosterError{1, "it is another practice's first entry"}
+		}
+	}
+	if r.Number == 0 {
+		return nil, &RosterError{1, "it is missing"}
+	}
+	return r, nil
+}
+
+// Add checks one more entry and takes it in. On an error the roster is unchanged.
+func (r *Roster) Add(s Signed) error {
+	refuse := func(reason string, a ...any) error {
+		return &RosterError{r.Number + 1, fmt.Sprintf(reason, a...)}
+	}
+	e, err := parseEntry(s.Body)
+	if err != nil {
+		return refuse("%v", err)
+	}
+	if e.Number != r.Number+1 {
+		return refuse("it bears number %d", e.Number)
+	}
+	if !bytes.Equal(e.Previous, r.head) {
+		return refuse("it does not follow the entry before it")
+	}
+	signer, reason := r.signer(e)
+	if reason != "" {
+		return refuse("%s", reason)
+	}
+	if !signer.Verify(entryLabel, s.Body, s.Signature) {
+		return refuse("its signature is not that of the person it names")
+	}
+	if reason := r.apply(e); reason != "" {
+		return refuse("%s", reason)
+	}
+	sum := sha256.Sum256(s.Body)
+	r.Number, r.head = e.Number, sum[:]
+	if e.Act == Found {
+		r.Root, r.Practice = r.head, e.Practice
+	}
+	return nil
+}
+
+// Sign makes the next entry in a person's name and takes it in.
+func (r *Roster) Sign(by string, signer *Signer, e Entry) (Signed, error) {
+	e.Number, e.Previous, e.By = r.Number+1, r.head, by
+	slices.Sort(e.Members)
+	body, err := json.Marshal(e)
+	if err != nil {
+		return Signed{}, fmt.Errorf("sign roster entry: %w", err)
+	}
+	sig, err := signer.Sign(entryLabel, body)
+	if err != nil {
+		return Signed{}, err
+	}
+	s := Signed{body, sig}
+	return s, r.Add(s)
+}
+
+// Begin makes the first entry of a practice.
+func Begin(person string, u User, e Entry) (*Roster, Signed, error) {
+	r := &Roster{people: map[string]RosterPerson{}, teams: map[string]RosterTeam{}, keys: map[string]Public{}}
+	keys := u.Keys()
+	e.Act, e.Person, e.Keys, e.Roles = Found, person, &keys, append([]string{Owner}, e.Roles...)
+	s, err := r.Sign(person, u.Signer, e)
+	return r, s, err
+}
+
+// parseEntry reads exactly what Sign writes: unknown fields, other order or
+// other spacing are refused, so that one entry has one form.
+func parseEntry(body []byte) (e Entry, err error) {
+	if len(body) > maxEntry {
+		return e, errors.New("it is too long")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&e); err != nil {
+		return e, errors.New("it cannot be read")
+	}
+	again, err := json.Marshal(e)
+	if err != nil || !bytes.Equal(again, body) {
+		return e, errors.New("it is not in its one written form")
+	}
+	return e, nil
+}
+
+// signer returns the key an entry has to be signed with.
+func (r *Roster) signer(e Entry) (SignPublic, string) {
+	if r.Number == 0 {
+		if e.Act != Found || e.By != e.Person || e.Keys == nil {
+			return nil, "the first entry has to found the practice"
+		}
+		return e.Keys.Sign, ""
+	}
+	by, ok := r.people[e.By]
+	if !ok || by.Gone {
+		return nil, "nobody of that name belongs to the practice"
+	}
+	own := (e.Act == Rekey || e.Act == Doors) && e.Person == e.By
+	if !own && !slices.Contains(by.Roles, Owner) {
+		return nil, "only an owner may sign it"
+	}
+	return by.Keys.Sign, ""
+}
+
+func (r *Roster) apply(e Entry) (reason string) {
+	p, known := r.people[e.Person]
+	switch e.Act {
+	case Found, Join:
+		return r.join(e, known)
+	case Rekey, Doors, Assign, Leave:
+		if !known || p.Gone {
+			return "it is about nobody who belongs to the practice"
+		}
+	}
+	switch e.Act {
+	case Rekey:
+		if reason := e.Keys.check(); reason != "" {
+			return reason
+		}
+		p.Keys = *e.Keys
+		if e.Doors != nil {
+			p.Doors = e.Doors
+		}
+	case Doors:
+		p.Doors = e.Doors
+	case Assign:
+		p.Roles = e.Roles
+	case Leave:
+		p.Gone = true
+	case Form:
+		return r.form(e)
+	case Name:
+		if e.Name == "" || e.Public.Check() != nil {
+			return "it names no valid public key"
+		}
+		r.keys[e.Name] = e.Public
+		return ""
+	default:
+		return "its act is unknown; a newer program may have written it"
+	}
+	for _, d := range e.Doors {
+		if d.Pair.Check() != nil {
+			return "it holds a door without a valid public key"
+		}
+	}
+	if owner := slices.Contains(r.people[e.Person].Roles, Owner); owner && r.owners(e.Person) == 0 && (p.Gone || !slices.Contains(p.Roles, Owner)) {
+		return "it would leave the practice without an owner"
+	}
+	r.people[e.Person] = p
+	return ""
+}
+
+func (r *Roster) join(e Entry, known bool) (reason string) {
+	if (e.Act == Found) != (r.Number == 0) {
+		return "a practice is founded once"
+	}
+	if known || e.Person == "" {
+		return "it lets somebody join who is here already"
+	}
+	if reason := e.Keys.check(); reason != "" {
+		return reason
+	}
+	for _, d := range e.Doors {
+		if d.Pair.Check() != nil {
+			return "it holds a door without a valid public key"
+		}
+	}
+	r.people[e.Person] = RosterPerson{Keys: *e.Keys, Doors: e.Doors, Roles: e.Roles}
+	return ""
+}
+
+func (r *Roster) form(e Entry) (reason string) {
+	t, known := r.teams[e.Team]
+	newKey := e.Epoch == t.Epoch+1
+	switch {
+	case e.Team == "" || e.Kind == "" || known && e.Kind != t.Kind:
+		return "it names no team"
+	case len(e.Commitment) != 32:
+		return "it holds no commitment to the team's key"
+	case !newKey && (e.Epoch != t.Epoch || e.Epoch == 0 || !bytes.Equal(e.Commitment, t.Commitments[e.Epoch])):
+		return "it replaces a team's key without a new number"
+	}
+	for _, m := range e.Members {
+		if p, ok := r.people[m]; !ok || p.Gone {
+			return "it lists a member who does not belong to the practice"
+		}
+	}
+	for _, m := range t.Members {
+		if !newKey && !slices.Contains(e.Members, m) {
+			return "it takes a member out and keeps the key that member knows"
+		}
+	}
+	commitments := maps.Clone(t.Commitments)
+	if commitments == nil {
+		commitments = map[uint64][]byte{}
+	}
+	commitments[e.Epoch] = e.Commitment
+	r.teams[e.Team] = RosterTeam{Kind: e.Kind, Members: e.Members, Epoch: e.Epoch, Commitments: commitments}
+	return ""
+}
+
+func (k *Keys) check() string {
+	if k == nil || k.Pair.Check() != nil || len(k.Sign) != 65 {
+		return "it holds no valid public keys"
+	}
+	return ""
+}
+
+// owners counts the owners who belong to the practice, but for one person.
+func (r *Roster) owners(except string) (n int) {
+	for id, p := range r.people {
+		if id != except && !p.Gone && slices.Contains(p.Roles, Owner) {
+			n++
+		}
+	}
+	return n
+}
+
+// Person returns what the chain says of a person.
+func (r *Roster) Person(id string) (RosterPerson, bool) { p, ok := r.people[id]; return p, ok }
+
+// People returns everybody who ever belonged to the practice, in order of id.
+func (r *Roster) People() []string { return slices.Sorted(maps.Keys(r.people)) }
+
+// Team returns what the chain says of a team.
+func (r *Roster) Team(id string) (RosterTeam, bool) { t, ok := r.teams[id]; return t, ok }
+
+// Teams returns all teams, in order of id.
+func (r *Roster) Teams() []string { return slices.Sorted(maps.Keys(r.teams)) }
+
+// Stale tells that somebody who left could still hold the team's key: until an
+// owner's next tap gives it a new one, new records go under a key a leaver held.
+func (r *Roster) Stale(team string) bool {
+	return slices.ContainsFunc(r.teams[team].Members, func(m string) bool { return r.people[m].Gone })
+}
+
+// PublicKey returns one of the practice's public keys by name.
+func (r *Roster) PublicKey(name string) (Public, bool) { k, ok := r.keys[name]; return k, ok }
+
+// CheckTeamKey accepts a team key only if the chain commits to it.
+func (r *Roster) CheckTeamKey(team string, epoch uint64, k Key) error {
+	want := r.teams[team].Commitments[epoch]
+	if want == nil || !bytes.Equal(want, k.Commitment()) {
+		return fmt.Errorf("team key %s.%d: not the one that the practice signed: %w", team, epoch, ErrSealed)
+	}
+	return nil
+}
+
+// Pin is what a person's seed remembers of the chain: a database that was put
+// back to an older chain, or given another one, is noticed at the next sign-in.
+type Pin struct {
+	Root   []byte `json:"root"`
+	Number uint64 `json:"number"`
+	Head   []byte `json:"head"`
+}
+
+// Pin returns the pin of the chain as it stands.
+func (r *Roster) Pin() Pin { return Pin{r.Root, r.Number, r.head} }
+
+// CheckPin refuses a chain that does not continue the pinned one. chain is the
+// one r was read from.
+func (r *Roster) CheckPin(p Pin, chain []Signed) error {
+	if !bytes.Equal(p.Root, r.Root) {
+		return &RosterError{1, "it is not the first entry that this person knows"}
+	}
+	if p.Number > r.Number || p.Number == 0 {
+		return &RosterError{r.Number, fmt.Sprintf("this person has seen entry %d already; the list was put back", p.Number)}
+	}
+	sum := sha256.Sum256(chain[p.Number-1].Body)
+	if !bytes.Equal(sum[:], p.Head) {
+		return &RosterError{p.Number, "it is another one than this person has seen"}
+	}
+	return nil
+}
