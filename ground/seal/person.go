@@ -50,3 +50,7 @@ func DoorFromCode(kek Key, practice, person, door string) (*Pair, error) {
 func RecoveryFromCode(kek Key, practice string) (*Pair, error) {
 	return PairFrom(kek.Derive("recovery v1", practice))
 }
+
+// TeamInbox derives the pair through which those who are no members seal to a
+// team, from the team's key. Its public half stands in the roster.
+func TeamInbox(team Key) (*Pair, error) { return PairFrom(team.Derive("team inbox v1")) }

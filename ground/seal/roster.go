@@ -63,7 +63,7 @@ type Entry struct {
 	Epoch      uint64          `json:"epoch,omitempty"`    // team: number of its key, from 1
 	Commitment []byte          `json:"commitment,omitempty"`
 	Name       string          `json:"name,omitempty"`   // key
-	Public     Public          `json:"public,omitempty"` // key
+	Public     Public          `json:"public,omitempty"` // key; team: what others seal to for this team, see TeamInbox
 }
 
 // Signed is an entry as it is kept: exact bytes and their signature.
@@ -91,6 +91,7 @@ type RosterTeam struct {
 	Members     []string
 	Epoch       uint64
 	Commitments map[uint64][]byte // of every key it ever had
+	Inbox       Public            // what those who are no members seal to
 }
 
 // Roster is the chain as read and checked from its first entry on. A caller
@@ -301,7 +302,7 @@ func (r *Roster) form(e Entry) (reason string) {
 	switch {
 	case e.Team == "" || e.Kind == "" || known && e.Kind != t.Kind:
 		return "it names no team"
-	case len(e.Commitment) != 32:
+	case len(e.Commitment) != 32 || e.Public.Check() != nil:
 		return "it holds no commitment to the team's key"
 	case !newKey && (e.Epoch != t.Epoch || e.Epoch == 0 || !bytes.Equal(e.Commitment, t.Commitments[e.Epoch])):
 		return "it replaces a team's key without a new number"
@@ -321,7 +322,7 @@ func (r *Roster) form(e Entry) (reason string) {
 		commitments = map[uint64][]byte{}
 	}
 	commitments[e.Epoch] = e.Commitment
-	r.teams[e.Team] = RosterTeam{Kind: e.Kind, Members: e.Members, Epoch: e.Epoch, Commitments: commitments}
+	r.teams[e.Team] = RosterTeam{Kind: e.Kind, Members: e.Members, Epoch: e.Epoch, Commitments: commitments, Inbox: e.Public}
 	return ""
 }
 

@@ -23,7 +23,8 @@ func TestRosterAcceptsOnlyTheSignedChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	team := NewKey()
-	third, err := r.Sign("ANA", ou.Signer, Entry{At: 3, Act: Form, Team: "T", Kind: "care", Members: []string{"JO", "ANA"}, Epoch: 1, Commitment: team.Commitment()})
+	inbox, _ := TeamInbox(team)
+	third, err := r.Sign("ANA", ou.Signer, Entry{At: 3, Act: Form, Team: "T", Kind: "care", Members: []string{"JO", "ANA"}, Epoch: 1, Commitment: team.Commitment(), Public: inbox.Public()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,10 +38,10 @@ func TestRosterAcceptsOnlyTheSignedChain(t *testing.T) {
 	if err := r.CheckTeamKey("T", 1, NewKey()); err == nil {
 		t.Fatal("a forged team key is accepted")
 	}
-	if _, err := r.Sign("JO", ju.Signer, Entry{At: 4, Act: Form, Team: "T", Kind: "care", Members: []string{"JO"}, Epoch: 2, Commitment: NewKey().Commitment()}); err == nil {
+	if _, err := r.Sign("JO", ju.Signer, Entry{At: 4, Act: Form, Team: "T", Kind: "care", Members: []string{"JO"}, Epoch: 2, Commitment: NewKey().Commitment(), Public: inbox.Public()}); err == nil {
 		t.Fatal("a clinician signed a team key; only an owner may")
 	}
-	if _, err := r.Sign("ANA", ou.Signer, Entry{At: 4, Act: Form, Team: "T", Kind: "care", Members: []string{"ANA"}, Epoch: 1, Commitment: team.Commitment()}); err == nil {
+	if _, err := r.Sign("ANA", ou.Signer, Entry{At: 4, Act: Form, Team: "T", Kind: "care", Members: []string{"ANA"}, Epoch: 1, Commitment: team.Commitment(), Public: inbox.Public()}); err == nil {
 		t.Fatal("a member was taken out and the team kept the key that member knows")
 	}
 }
