@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
@@ -135,6 +136,24 @@ func (b *Tab) See(css string) string {
 func (b *Tab) Path() string {
 	b.t.Helper()
 	return Eval[string](b, "location.pathname")
+}
+
+// Arrive waits until the tab has gone to another page and that has loaded.
+func (b *Tab) Arrive(path string) {
+	b.t.Helper()
+	at := ""
+	for range 500 {
+		// While a page goes away there is nobody to ask: ask the next one.
+		there, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.readyState === 'complete' ? location.pathname : ''"))
+		if err == nil && there == path {
+			return
+		}
+		if err == nil {
+			at = there
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.t.Fatalf("the tab is at %q and did not arrive at %s", at, path)
 }
 
 // Eval runs a script in the tab, as the developer tools would, waits for its
