@@ -33,3 +33,9 @@ func sqliteError(err error) error {
 	}
 	return err
 }
+
+// conflict means that another server's update came between; running again helps.
+func conflict(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pg.Code == "40001" || pg.Code == "40P01") // serialization_failure, deadlock_detected
+}

@@ -7,7 +7,8 @@ import (
 )
 
 // Lease takes or renews the lease name for holder until now+ttl, and tells
-// whether holder has it. A lease runs out by itself when its holder dies.
+// whether holder has it. A lease runs out by itself when its holder dies. The
+// servers' clocks have to agree to well within ttl.
 func (db *DB) Lease(ctx context.Context, name, holder string, now time.Time, ttl time.Duration) (held bool, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO store_leases (name, holder, until) VALUES ($1, $2, $3)
@@ -21,5 +22,5 @@ func (db *DB) Lease(ctx context.Context, name, holder string, now time.Time, ttl
 		held = n == 1
 		return err
 	})
-	return held, err
+	return held && err == nil, err
 }

@@ -33,6 +33,11 @@ func (db *DB) Migrate(ctx context.Context, room string, fsys fs.FS) error {
 	if err != nil {
 		return fmt.Errorf("migrate %s: %w", room, err)
 	}
+	done, err := db.migrateAlone(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", room, err)
+	}
+	defer done()
 	return db.Update(ctx, func(tx *Tx) error {
 		if err := tx.script(ownSchema); err != nil {
 			return fmt.Errorf("migrate %s: %w", room, err)
@@ -41,7 +46,7 @@ func (db *DB) Migrate(ctx context.Context, room string, fsys fs.FS) error {
 		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(version), 0) FROM store_versions WHERE room = $1`, room).Scan(&have); err != nil {
 			return fmt.Errorf("migrate %s: %w", room, err)
 		}
-		if len(steps) == 0 || have > steps[len(steps)-1].version {
+		if have > len(steps) { // readMigrations saw to it that they count 1, 2, 3
 			return fmt.Errorf("migrate %s: version %d: %w", room, have, ErrNewer)
 		}
 		for _, m := range steps {
@@ -60,10 +65,36 @@ func (db *DB) Migrate(ctx context.Context, room string, fsys fs.FS) error {
 	})
 }
 
+// migrateAlone keeps a second server on the same PostgreSQL waiting, so that
+// each migration runs once. The lock is a session's: a transaction that waited
+// for one would go on with the database as it was before. SQLite has one server.
+func (db *DB) migrateAlone(ctx context.Context) (done func(), err error) {
+	if db.kind == SQLite {
+		return func() {}, nil
+	}
+	const key = 7_177_001 // any number that nobody else uses
+	conn, err := db.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, key); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return func() {
+		conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, key)
+		conn.Close()
+	}, nil
+}
+
 // script runs several statements without arguments.
 func (tx *Tx) script(text string) error {
+	if err := tx.check(); err != nil {
+		return err
+	}
+	tx.wrote = true
 	_, err := tx.w.conn.ExecContext(context.Background(), text)
-	return storeError(err)
+	return tx.fail(err)
 }
 
 var migrationName = regexp.MustCompile(`^(\d{4})_[a-z0-9-]+(\.sqlite|\.postgres)?\.sql$`)

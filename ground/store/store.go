@@ -11,17 +11,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
-
-	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
-	_ "modernc.org/sqlite"             // driver "sqlite"
+	"sync/atomic"
 )
 
 // Errors that callers act upon.
 var (
+	// ErrUnknown means that the connection broke between COMMIT and its answer.
+	ErrUnknown = errors.New("store: the connection broke while committing; whether it was written is not known, look before trying again")
 	// ErrFull means that the disk has no room: writing stops, reading goes on.
 	ErrFull = errors.New("store: the disk is full, nothing was written; free some space and try again")
 	// ErrClosed means that the database was closed before the update ran.
@@ -39,24 +37,35 @@ const (
 	Postgres
 )
 
-// DB is the house's database: many readers, and one writer that joins callers
+// maxStatements bounds the statements kept prepared on a connection, should a
+// room build its SQL text by the number of values.
+const maxStatements = 1000
+
+// DB is the house's database: many readers, and few writers that join callers
 // into group commits.
 type DB struct {
 	kind  Kind
-	pool  *sql.DB  // readers, and on PostgreSQL also the writer's connection
-	write *sql.DB  // where the writer takes its one connection from
-	stmts sync.Map // query -> *sql.Stmt on pool
+	path  string  // of the SQLite file
+	pool  *sql.DB // readers: they cannot write
+	write *sql.DB // where the writers take their connections from
 
-	queue  chan *update
-	stop   chan struct{}
-	ended  chan struct{}
-	closed sync.Once
+	stmts sync.Map // query -> *sql.Stmt on pool
+	kept  atomic.Int64
+
+	queue   chan *update
+	errands chan func(*writer) // between two commits, outside of any transaction
+	stop    chan struct{}
+	ended   chan struct{}
+	closed  sync.Once
 }
 
 // Open opens a database by address: a path of a SQLite file, or a postgres://
 // address. The caller holds the directory's lock (see Lock) for SQLite.
 func Open(ctx context.Context, address string) (*DB, error) {
-	db := &DB{queue: make(chan *update, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
+	db := &DB{
+		queue: make(chan *update, maxBatch), errands: make(chan func(*writer)),
+		stop: make(chan struct{}), ended: make(chan struct{}),
+	}
 	var err error
 	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
 		err = db.openPostgres(address)
@@ -66,58 +75,42 @@ func Open(ctx context.Context, address string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.pool.PingContext(ctx); err != nil {
-		db.closePools()
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	w := &writer{db: db}
-	if err := w.connect(ctx); err != nil {
+	if err := db.start(ctx); err != nil {
 		db.closePools()
 		return nil, err
 	}
-	go w.run()
 	return db, nil
 }
 
-func (db *DB) openSQLite(path string) (err error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return fmt.Errorf("open database: %w", err)
+// start connects everyone first, so that a wrong address fails here.
+func (db *DB) start(ctx context.Context) error {
+	if err := db.pool.PingContext(ctx); err != nil {
+		return fmt.Errorf("open database: %w", storeError(err))
 	}
-	dsn := func(pragmas ...string) string {
-		q := url.Values{}
-		for _, p := range append([]string{
-			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "secure_delete(ON)",
-			"foreign_keys(ON)", "temp_store(MEMORY)", // nothing is ever spooled to disk
-		}, pragmas...) {
-			q.Add("_pragma", p)
+	var writers []*writer
+	for range db.writers() {
+		w := &writer{db: db}
+		if err := w.connect(ctx); err != nil {
+			return err
 		}
-		return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(abs), RawQuery: q.Encode()}).String()
+		writers = append(writers, w)
 	}
-	if db.write, err = sql.Open("sqlite", dsn("wal_autocheckpoint(4000)", "cache_size(-65536)")); err != nil {
-		return fmt.Errorf("open database: %w", err)
+	var running sync.WaitGroup
+	for _, w := range writers {
+		running.Go(w.run)
 	}
-	db.write.SetMaxOpenConns(1)
-	if err = db.write.Ping(); err != nil { // the writer makes the file and its WAL first
-		return fmt.Errorf("open database: %w", sqliteError(err))
-	}
-	if db.pool, err = sql.Open("sqlite", dsn("query_only(ON)", "cache_size(-8192)")); err != nil {
-		return fmt.Errorf("open database: %w", err)
-	}
-	db.pool.SetMaxOpenConns(8)
-	db.pool.SetMaxIdleConns(8)
+	go func() {
+		running.Wait()
+		close(db.ended)
+	}()
 	return nil
 }
 
-func (db *DB) openPostgres(address string) (err error) {
-	db.kind = Postgres
-	if db.pool, err = sql.Open("pgx", address); err != nil {
-		return fmt.Errorf("open database: %w", err)
+func (db *DB) writers() int {
+	if db.kind == Postgres {
+		return postgresWriters
 	}
-	db.pool.SetMaxOpenConns(16)
-	db.pool.SetMaxIdleConns(16)
-	db.write = db.pool
-	return nil
+	return 1
 }
 
 // Kind tells which database this is.
@@ -128,16 +121,25 @@ func (db *DB) Kind() Kind { return db.kind }
 func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	st, err := db.prepared(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, storeError(err)
 	}
-	return st.QueryContext(ctx, args...)
+	var rows *sql.Rows
+	if st == nil {
+		rows, err = db.pool.QueryContext(ctx, query, args...)
+	} else {
+		rows, err = st.QueryContext(ctx, args...)
+	}
+	return rows, storeError(err)
 }
 
 // QueryRowContext reads one row; Scan gives sql.ErrNoRows where there is none.
 func (db *DB) QueryRowContext(ctx context.Context, query string, args ...any) Row {
 	st, err := db.prepared(ctx, query)
 	if err != nil {
-		return failedRow{err}
+		return failedRow{storeError(err)}
+	}
+	if st == nil {
+		return db.pool.QueryRowContext(ctx, query, args...)
 	}
 	return st.QueryRowContext(ctx, args...)
 }
@@ -149,9 +151,13 @@ type failedRow struct{ err error }
 
 func (r failedRow) Scan(...any) error { return r.err }
 
+// prepared gives nil where too many statements are kept already.
 func (db *DB) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	if st, ok := db.stmts.Load(query); ok {
 		return st.(*sql.Stmt), nil
+	}
+	if db.kept.Load() >= maxStatements {
+		return nil, nil
 	}
 	st, err := db.pool.PrepareContext(ctx, query)
 	if err != nil {
@@ -161,27 +167,12 @@ func (db *DB) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 		st.Close()
 		return first.(*sql.Stmt), nil
 	}
+	db.kept.Add(1)
 	return st, nil
 }
 
-// Scrub overwrites what was deleted: on SQLite the write-ahead log is folded in
-// and truncated, so that no older page holds a deleted key (facts: with
-// secure_delete the bytes are gone only after this checkpoint).
-func (db *DB) Scrub(ctx context.Context) error {
-	if db.kind == Postgres {
-		return nil // vault rewrites its wrap table; WAL recycling is the server's
-	}
-	var busy, log, moved int
-	if err := db.write.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &log, &moved); err != nil {
-		return fmt.Errorf("scrub: %w", err)
-	}
-	if busy != 0 {
-		return errors.New("scrub: a reader holds an older page; try again")
-	}
-	return nil
-}
-
-// Close ends the writer after what it has begun, and closes all connections.
+// Close ends the writers after what they have begun, and closes all connections.
+// Callers that still wait get ErrClosed.
 func (db *DB) Close() error {
 	db.closed.Do(func() {
 		close(db.stop)
@@ -195,7 +186,7 @@ func (db *DB) closePools() {
 	if db.pool != nil {
 		db.pool.Close()
 	}
-	if db.write != nil && db.write != db.pool {
+	if db.write != nil {
 		db.write.Close()
 	}
 }

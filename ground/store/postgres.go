@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// postgresWriters is how many connections write. One alone waits for a round
+// trip most of the time.
+const postgresWriters = 2
+
+func (db *DB) openPostgres(address string) error {
+	db.kind = Postgres
+	read, err := pgx.ParseConfig(address)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	write := read.Copy()
+	read.RuntimeParams["default_transaction_read_only"] = "on"
+	write.RuntimeParams["default_transaction_isolation"] = "serializable" // see Update
+	write.RuntimeParams["idle_in_transaction_session_timeout"] = "30s"    // a server that was paused lets go of its locks
+	db.pool, db.write = stdlib.OpenDB(*read), stdlib.OpenDB(*write)
+	db.pool.SetMaxOpenConns(16)
+	db.pool.SetMaxIdleConns(16)
+	return nil
+}
+
+// insist turns on durable commits where the server's default is not to wait
+// for the disk, and leaves a stricter setting alone.
+func (w *writer) insist(ctx context.Context) error {
+	if w.db.kind == SQLite {
+		return nil
+	}
+	_, err := w.conn.ExecContext(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+	return err
+}
+
+// state asks the connection, without a round trip, whether it is gone, and
+// whether its transaction is broken by a failed statement.
+func (w *writer) state() (gone, broken bool) {
+	if w.db.kind == SQLite {
+		return false, false
+	}
+	err := w.conn.Raw(func(c any) error {
+		pg := c.(*stdlib.Conn).Conn().PgConn()
+		gone, broken = pg.IsClosed(), pg.TxStatus() == 'E'
+		return nil
+	})
+	return gone || err != nil, broken
+}
