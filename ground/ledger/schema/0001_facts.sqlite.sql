@@ -1,0 +1,33 @@
+-- One row is one fact. The body is the only truth: what lookups go by is
+-- computed from it by the database and cannot disagree with it.
+CREATE TABLE ledger_facts (
+	id INTEGER PRIMARY KEY, -- order of writing
+	n INTEGER UNIQUE,       -- place in the tree from 1; NULL until the sequencer has seen it
+	body TEXT NOT NULL,
+	at INTEGER GENERATED ALWAYS AS (body ->> '$.at') VIRTUAL,
+	kind TEXT GENERATED ALWAYS AS (body ->> '$.kind') VIRTUAL,
+	subject TEXT GENERATED ALWAYS AS (body ->> '$.subject') VIRTUAL,
+	record TEXT GENERATED ALWAYS AS (body ->> '$.record') VIRTUAL,
+	written TEXT GENERATED ALWAYS AS (CASE WHEN body ->> '$.hash' IS NOT NULL THEN body ->> '$.record' END) VIRTUAL
+);
+CREATE INDEX ledger_facts_at ON ledger_facts (at);
+CREATE INDEX ledger_facts_kind ON ledger_facts (kind);
+CREATE INDEX ledger_facts_subject ON ledger_facts (subject) WHERE subject IS NOT NULL;
+CREATE INDEX ledger_facts_record ON ledger_facts (record) WHERE record IS NOT NULL;
+CREATE INDEX ledger_facts_written ON ledger_facts (subject, written) WHERE written IS NOT NULL;
+
+-- The tree: row (level, tile) holds up to 256 hashes of 32 bytes, each the
+-- root of 256^level facts.
+CREATE TABLE ledger_tiles (
+	level INTEGER NOT NULL,
+	tile INTEGER NOT NULL,
+	hashes BLOB NOT NULL,
+	PRIMARY KEY (level, tile)
+) WITHOUT ROWID;
+
+-- The newest signed head, and the last one of every earlier day.
+CREATE TABLE ledger_heads (
+	day INTEGER PRIMARY KEY, -- days since 1970 (UTC)
+	size INTEGER NOT NULL,
+	note TEXT NOT NULL
+);
