@@ -6,7 +6,10 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"strings"
+	"unicode"
 )
 
 // CodeKind says what a code is for. A code typed in the wrong place is
@@ -62,22 +65,21 @@ func (c Code) Text() string {
 	return strings.Join(groups, "-")
 }
 
-// String keeps a code out of every log and error.
-func (Code) String() string { return "[secret]" }
-
-// GoString keeps a code out of every log and error.
-func (Code) GoString() string { return "[secret]" }
+// String, Format and LogValue keep a code out of every log and error.
+func (Code) String() string             { return "[secret]" }
+func (Code) Format(w fmt.State, _ rune) { io.WriteString(w, "[secret]") }
+func (Code) LogValue() slog.Value       { return slog.StringValue("[secret]") }
 
 func (c Code) check(kind CodeKind) string {
 	sum := sha256.Sum256(append([]byte("quietroom code v1 "+string(kind)+" "), c.secret[:]...))
 	return letters.EncodeToString(sum[:])[:4]
 }
 
-// ParseCode reads a typed code. Case, spaces and dashes do not matter; O reads
-// as 0, I and L as 1. ErrCode, ErrTypo or *WrongKind otherwise.
+// ParseCode reads a typed code. Case, and spaces and dashes of any kind, do not
+// matter; O reads as 0, I and L as 1. ErrCode, ErrTypo or *WrongKind otherwise.
 func ParseCode(kind CodeKind, text string) (c Code, err error) {
 	s := strings.NewReplacer("O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" -\t\r\n", r) {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) {
 			return -1
 		}
 		return r
@@ -87,7 +89,7 @@ func ParseCode(kind CodeKind, text string) (c Code, err error) {
 	}
 	b, err := letters.DecodeString(s[:32])
 	if err != nil {
-		return c, ErrCode
+		return c, ErrTypo
 	}
 	copy(c.secret[:], b)
 	clear(b)
@@ -108,13 +110,18 @@ func ParseCode(kind CodeKind, text string) (c Code, err error) {
 // in the browser.
 
 // Auth is shown to the server to prove that one has the code.
-func (c Code) Auth() Key { return DeriveKey(c.secret[:], "code auth v1") }
+func (c Code) Auth() Key { return c.part("code auth v1") }
 
 // KEK opens what the code is a door to.
-func (c Code) KEK() Key { return DeriveKey(c.secret[:], "code kek v1") }
+func (c Code) KEK() Key { return c.part("code kek v1") }
 
 // Notes opens psychotherapy notes; it is used in the browser only.
-func (c Code) Notes() Key { return DeriveKey(c.secret[:], "code notes v1") }
+func (c Code) Notes() Key { return c.part("code notes v1") }
+
+func (c Code) part(label string) Key {
+	defer clear(c.secret[:]) // this method's own copy
+	return DeriveKey(c.secret[:], label)
+}
 
 // AuthHash is what the server keeps of a code: it opens nothing.
 func AuthHash(auth Key) []byte {

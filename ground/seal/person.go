@@ -1,5 +1,7 @@
 package seal
 
+import "fmt"
+
 // A person's keys: doors open the seed, the seed gives the user pair and the
 // signer, and team keys are sealed to the user pair.
 
@@ -36,8 +38,12 @@ func (u User) Keys() Keys { return Keys{Pair: u.Pair.Public(), Sign: u.Signer.Pu
 var PRFLabels = struct{ First, Second string }{"quietroom prf first v1", "quietroom prf second v1"}
 
 // DoorFromPRF derives the pair of a passkey's door from the output `first`. The
-// output is input to HKDF only, and bound to practice, person and door.
+// output is input to HKDF only, and bound to practice, person and door. It comes
+// from a browser, so an output of other than 32 bytes is an error.
 func DoorFromPRF(first []byte, practice, person, door string) (*Pair, error) {
+	if len(first) != 32 {
+		return nil, fmt.Errorf("passkey door %s: a PRF output has 32 bytes, not %d", door, len(first))
+	}
 	return PairFrom(DeriveKey(first, "passkey door v1", practice, person, door))
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 )
 
@@ -98,9 +99,9 @@ type RosterTeam struct {
 // never changes what it hands out.
 type Roster struct {
 	Practice string
-	Root     []byte // SHA-256 of the first entry: the practice's fingerprint
-	Number   uint64 // of the last entry
-	head     []byte
+	Root     []byte   // SHA-256 of the first entry: the practice's fingerprint
+	Number   uint64   // of the last entry
+	heads    [][]byte // SHA-256 of every entry, in order
 	people   map[string]RosterPerson
 	teams    map[string]RosterTeam
 	keys     map[string]Public
@@ -119,7 +120,7 @@ func (e *RosterError) Error() string {
 // ReadRoster checks a whole chain. Root is the fingerprint it must have; nil
 // accepts any, and is right only for the chain that one has just begun.
 func ReadRoster(chain []Signed, root []byte) (*Roster, error) {
-	r := &Roster{people: map[string]RosterPerson{}, teams: map[string]RosterTeam{}, keys: map[string]Public{}}
+	r := emptyRoster()
 	for _, s := range chain {
 		if err := r.Add(s); err != nil {
 			return nil, err
@@ -134,6 +135,27 @@ func ReadRoster(chain []Signed, root []byte) (*Roster, error) {
 	return r, nil
 }
 
+func emptyRoster() *Roster {
+	return &Roster{people: map[string]RosterPerson{}, teams: map[string]RosterTeam{}, keys: map[string]Public{}}
+}
+
+// Clone returns a roster that can be signed upon and thrown away if the entry is
+// not kept: a transaction may run twice, or fail after Sign.
+func (r *Roster) Clone() *Roster {
+	c := *r
+	c.heads = slices.Clone(r.heads)
+	c.people, c.teams, c.keys = maps.Clone(r.people), maps.Clone(r.teams), maps.Clone(r.keys)
+	return &c
+}
+
+// head is the SHA-256 of the last entry.
+func (r *Roster) head() []byte {
+	if len(r.heads) == 0 {
+		return nil
+	}
+	return r.heads[len(r.heads)-1]
+}
+
 // Add checks one more entry and takes it in. On an error the roster is unchanged.
 func (r *Roster) Add(s Signed) error {
 	refuse := func(reason string, a ...any) error {
@@ -146,7 +168,7 @@ func (r *Roster) Add(s Signed) error {
 	if e.Number != r.Number+1 {
 		return refuse("it bears number %d", e.Number)
 	}
-	if !bytes.Equal(e.Previous, r.head) {
+	if !bytes.Equal(e.Previous, r.head()) {
 		return refuse("it does not follow the entry before it")
 	}
 	signer, reason := r.signer(e)
@@ -156,21 +178,25 @@ func (r *Roster) Add(s Signed) error {
 	if !signer.Verify(entryLabel, s.Body, s.Signature) {
 		return refuse("its signature is not that of the person it names")
 	}
+	if err := e.says(); err != nil {
+		return refuse("%v", err)
+	}
 	if reason := r.apply(e); reason != "" {
 		return refuse("%s", reason)
 	}
 	sum := sha256.Sum256(s.Body)
-	r.Number, r.head = e.Number, sum[:]
+	r.Number, r.heads = e.Number, append(r.heads, sum[:])
 	if e.Act == Found {
-		r.Root, r.Practice = r.head, e.Practice
+		r.Root, r.Practice = sum[:], e.Practice
 	}
 	return nil
 }
 
-// Sign makes the next entry in a person's name and takes it in.
+// Sign makes the next entry in a person's name and takes it in. If the entry is
+// then not kept, the roster is ahead of what is kept: sign on a Clone.
 func (r *Roster) Sign(by string, signer *Signer, e Entry) (Signed, error) {
-	e.Number, e.Previous, e.By = r.Number+1, r.head, by
-	slices.Sort(e.Members)
+	e.Number, e.Previous, e.By = r.Number+1, r.head(), by
+	e.Members = slices.Compact(slices.Sorted(slices.Values(e.Members)))
 	body, err := json.Marshal(e)
 	if err != nil {
 		return Signed{}, fmt.Errorf("sign roster entry: %w", err)
@@ -180,14 +206,19 @@ func (r *Roster) Sign(by string, signer *Signer, e Entry) (Signed, error) {
 		return Signed{}, err
 	}
 	s := Signed{body, sig}
-	return s, r.Add(s)
+	if err := r.Add(s); err != nil {
+		return Signed{}, err
+	}
+	return s, nil
 }
 
 // Begin makes the first entry of a practice.
 func Begin(person string, u User, e Entry) (*Roster, Signed, error) {
-	r := &Roster{people: map[string]RosterPerson{}, teams: map[string]RosterTeam{}, keys: map[string]Public{}}
-	keys := u.Keys()
-	e.Act, e.Person, e.Keys, e.Roles = Found, person, &keys, append([]string{Owner}, e.Roles...)
+	r, keys := emptyRoster(), u.Keys()
+	e.Act, e.Person, e.Keys = Found, person, &keys
+	if !slices.Contains(e.Roles, Owner) {
+		e.Roles = append([]string{Owner}, e.Roles...)
+	}
 	s, err := r.Sign(person, u.Signer, e)
 	return r, s, err
 }
@@ -208,6 +239,36 @@ func parseEntry(body []byte) (e Entry, err error) {
 		return e, errors.New("it is not in its one written form")
 	}
 	return e, nil
+}
+
+// says refuses an entry with a field that its act has no use for: what an owner
+// signs is what is done, and nothing waits in an entry for a later reader.
+func (e Entry) says() error {
+	e.Number, e.Previous, e.At, e.By = 0, nil, 0, ""
+	switch e.Act {
+	case Found:
+		e.Practice, e.Person, e.Keys, e.Doors, e.Roles = "", "", nil, nil, nil
+	case Join:
+		e.Person, e.Keys, e.Doors, e.Roles = "", nil, nil, nil
+	case Rekey:
+		e.Person, e.Keys, e.Doors = "", nil, nil
+	case Doors:
+		e.Person, e.Doors = "", nil
+	case Assign:
+		e.Person, e.Roles = "", nil
+	case Leave:
+		e.Person = ""
+	case Form:
+		e.Team, e.Kind, e.Members, e.Epoch, e.Commitment, e.Public = "", "", nil, 0, nil, nil
+	case Name:
+		e.Name, e.Public = "", nil
+	default:
+		return nil // apply names it as unknown
+	}
+	if e.Act = ""; !reflect.DeepEqual(e, Entry{}) {
+		return errors.New("it says more than its act does")
+	}
+	return nil
 }
 
 // signer returns the key an entry has to be signed with.
@@ -265,10 +326,8 @@ func (r *Roster) apply(e Entry) (reason string) {
 	default:
 		return "its act is unknown; a newer program may have written it"
 	}
-	for _, d := range e.Doors {
-		if d.Pair.Check() != nil {
-			return "it holds a door without a valid public key"
-		}
+	if reason := checkDoors(e.Doors); reason != "" {
+		return reason
 	}
 	if owner := slices.Contains(r.people[e.Person].Roles, Owner); owner && r.owners(e.Person) == 0 && (p.Gone || !slices.Contains(p.Roles, Owner)) {
 		return "it would leave the practice without an owner"
@@ -281,16 +340,17 @@ func (r *Roster) join(e Entry, known bool) (reason string) {
 	if (e.Act == Found) != (r.Number == 0) {
 		return "a practice is founded once"
 	}
+	if e.Act == Found && (e.Practice == "" || !slices.Contains(e.Roles, Owner)) {
+		return "it founds a practice without a name or an owner"
+	}
 	if known || e.Person == "" {
 		return "it lets somebody join who is here already"
 	}
 	if reason := e.Keys.check(); reason != "" {
 		return reason
 	}
-	for _, d := range e.Doors {
-		if d.Pair.Check() != nil {
-			return "it holds a door without a valid public key"
-		}
+	if reason := checkDoors(e.Doors); reason != "" {
+		return reason
 	}
 	r.people[e.Person] = RosterPerson{Keys: *e.Keys, Doors: e.Doors, Roles: e.Roles}
 	return ""
@@ -302,10 +362,14 @@ func (r *Roster) form(e Entry) (reason string) {
 	switch {
 	case e.Team == "" || e.Kind == "" || known && e.Kind != t.Kind:
 		return "it names no team"
-	case len(e.Commitment) != 32 || e.Public.Check() != nil:
+	case len(e.Commitment) != 32:
 		return "it holds no commitment to the team's key"
-	case !newKey && (e.Epoch != t.Epoch || e.Epoch == 0 || !bytes.Equal(e.Commitment, t.Commitments[e.Epoch])):
+	case e.Public.Check() != nil:
+		return "it holds no valid public key of the team"
+	case !newKey && (e.Epoch != t.Epoch || e.Epoch == 0 || !bytes.Equal(e.Commitment, t.Commitments[e.Epoch]) || !e.Public.Equal(t.Inbox)):
 		return "it replaces a team's key without a new number"
+	case newKey && t.had(e.Commitment):
+		return "it gives a team a key that it had before"
 	}
 	for _, m := range e.Members {
 		if p, ok := r.people[m]; !ok || p.Gone {
@@ -326,9 +390,28 @@ func (r *Roster) form(e Entry) (reason string) {
 	return ""
 }
 
+// had tells whether a commitment is that of one of the team's keys so far.
+func (t RosterTeam) had(commitment []byte) bool {
+	for _, c := range t.Commitments {
+		if bytes.Equal(c, commitment) {
+			return true
+		}
+	}
+	return false
+}
+
 func (k *Keys) check() string {
-	if k == nil || k.Pair.Check() != nil || len(k.Sign) != 65 {
+	if k == nil || k.Pair.Check() != nil || k.Sign.Check() != nil {
 		return "it holds no valid public keys"
+	}
+	return ""
+}
+
+func checkDoors(doors map[string]Door) string {
+	for _, d := range doors {
+		if d.Pair.Check() != nil {
+			return "it holds a door without a valid public key"
+		}
 	}
 	return ""
 }
@@ -382,19 +465,17 @@ type Pin struct {
 }
 
 // Pin returns the pin of the chain as it stands.
-func (r *Roster) Pin() Pin { return Pin{r.Root, r.Number, r.head} }
+func (r *Roster) Pin() Pin { return Pin{r.Root, r.Number, r.head()} }
 
-// CheckPin refuses a chain that does not continue the pinned one. chain is the
-// one r was read from.
-func (r *Roster) CheckPin(p Pin, chain []Signed) error {
+// CheckPin refuses a chain that does not continue the pinned one.
+func (r *Roster) CheckPin(p Pin, _ []Signed) error {
 	if !bytes.Equal(p.Root, r.Root) {
 		return &RosterError{1, "it is not the first entry that this person knows"}
 	}
 	if p.Number > r.Number || p.Number == 0 {
 		return &RosterError{r.Number, fmt.Sprintf("this person has seen entry %d already; the list was put back", p.Number)}
 	}
-	sum := sha256.Sum256(chain[p.Number-1].Body)
-	if !bytes.Equal(sum[:], p.Head) {
+	if !bytes.Equal(r.heads[p.Number-1], p.Head) {
 		return &RosterError{p.Number, "it is another one than this person has seen"}
 	}
 	return nil

@@ -18,7 +18,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"slices"
 )
 
 // Format is the first byte of everything sealed, and part of what it is bound to.
@@ -51,21 +53,35 @@ func KeyFrom(b []byte) (k Key, err error) {
 	return k, nil
 }
 
-// String, GoString and LogValue keep a key out of every log and error.
-func (Key) String() string       { return "[secret]" }
-func (Key) GoString() string     { return "[secret]" }
-func (Key) LogValue() slog.Value { return slog.StringValue("[secret]") }
+// String, Format and LogValue keep a key out of every log and error, whatever
+// the verb. They cannot help where a key lies in an unexported field of a struct
+// that is printed: give such a struct a String of its own.
+func (Key) String() string             { return "[secret]" }
+func (Key) Format(w fmt.State, _ rune) { io.WriteString(w, "[secret]") }
+func (Key) LogValue() slog.Value       { return slog.StringValue("[secret]") }
 
 // Wipe overwrites the key.
 func (k *Key) Wipe() { clear(k[:]) }
 
 // Derive makes another key from this one. Parts are bound by their lengths, so
 // that ("ab","c") and ("a","bc") give different keys.
-func (k Key) Derive(label string, parts ...string) Key { return DeriveKey(k[:], label, parts...) }
+func (k Key) Derive(label string, parts ...string) Key {
+	defer k.Wipe() // this method's own copy
+	return DeriveKey(k[:], label, parts...)
+}
+
+// minSecret is what a secret has at least: NIST's 112 bits, which the FIPS
+// module also asks for, rounded up.
+const minSecret = 16
 
 // DeriveKey makes a key from a secret of full strength, such as a PRF output, a
-// cookie or a code: HKDF-SHA-256 with an empty salt (SP 800-56C).
+// cookie or a code: HKDF-SHA-256 with an empty salt (SP 800-56C). A secret of
+// less than 16 bytes is none: what comes from outside is measured before, and
+// passing it here is a mistake in the program, which panics.
 func DeriveKey(secret []byte, label string, parts ...string) (k Key) {
+	if len(secret) < minSecret {
+		panic(fmt.Sprintf("seal: derive %s: a secret has at least %d bytes, not %d", label, minSecret, len(secret)))
+	}
 	info := []byte("quietroom " + label)
 	for _, p := range parts {
 		info = appendText(info, p)
@@ -81,7 +97,7 @@ func DeriveKey(secret []byte, label string, parts ...string) (k Key) {
 
 // Combine makes one key from two, of which neither alone tells anything.
 func Combine(label string, a, b Key) Key {
-	both := append(a[:len(a):len(a)], b[:]...)
+	both := slices.Concat(a[:], b[:])
 	defer clear(both)
 	return DeriveKey(both, label)
 }
@@ -141,7 +157,10 @@ func (k Key) Open(box []byte, s Slot) ([]byte, error) {
 }
 
 // SealKey wraps another key: 61 bytes.
-func (k Key) SealKey(inner Key, s Slot) []byte { return k.Seal(inner[:], s) }
+func (k Key) SealKey(inner Key, s Slot) []byte {
+	defer inner.Wipe() // this method's own copy
+	return k.Seal(inner[:], s)
+}
 
 // OpenKey unwraps another key.
 func (k Key) OpenKey(box []byte, s Slot) (inner Key, err error) {
@@ -156,6 +175,7 @@ func (k Key) OpenKey(box []byte, s Slot) (inner Key, err error) {
 // aead uses a random nonce for each box, chosen inside the cryptographic module
 // (SP 800-38D 8.2.2): good for 2^32 boxes a key, and no key here seals more than some thousands.
 func (k Key) aead() cipher.AEAD {
+	defer k.Wipe() // this method's own copy; the expanded key is left to the collector
 	block, err := aes.NewCipher(k[:])
 	if err != nil {
 		panic(err) // only for other key lengths

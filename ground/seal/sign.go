@@ -18,6 +18,7 @@ type SignPublic []byte
 
 // SignerFrom derives the signer that belongs to a secret key, always the same one.
 func SignerFrom(k Key) (*Signer, error) {
+	defer k.Wipe()       // this function's own copy
 	for i := range 100 { // a candidate is out of range once in 2^32
 		candidate := k.Derive("sign v1", strconv.Itoa(i))
 		private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), candidate[:])
@@ -52,6 +53,14 @@ func (s *Signer) Sign(label string, message []byte) ([]byte, error) {
 func (p SignPublic) Verify(label string, message, sig []byte) bool {
 	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), p)
 	return err == nil && ecdsa.VerifyASN1(public, signed(label, message), sig)
+}
+
+// Check refuses bytes that are no public key.
+func (p SignPublic) Check() error {
+	if _, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), p); err != nil {
+		return errNoPublic
+	}
+	return nil
 }
 
 func signed(label string, message []byte) []byte {

@@ -34,12 +34,14 @@ type sealer struct {
 }
 
 // SealStream returns a writer that seals what is written into w. Close writes
-// the last chunk: without it the stream does not open.
+// the last chunk: without it the stream does not open. So whoever could not read
+// its source to the end does not close the stream, which would make a whole one
+// of the part that came.
 func (k Key) SealStream(w io.Writer, s Slot) (io.WriteCloser, error) {
 	header := make([]byte, headerSize)
 	header[0] = Format
 	rand.Read(header[1:])
-	if _, err := w.Write(header); err != nil {
+	if err := writeAll(w, header); err != nil {
 		return nil, err
 	}
 	return &sealer{w: w, aead: k.streamKey(header).aead(), slot: s, buf: make([]byte, 0, chunk)}, nil
@@ -60,23 +62,42 @@ func (e *sealer) Write(p []byte) (n int, err error) {
 	return n, e.err
 }
 
+var errClosed = errors.New("seal: the stream is closed")
+
+// Close seals the last chunk. A second Close, like a Write after Close, says
+// that the stream is closed; after an error it says that error again.
 func (e *sealer) Close() error {
 	if e.err != nil {
 		return e.err
 	}
 	e.slot.Last = true
 	e.flush()
-	err := e.err
-	e.err = errors.New("seal: the stream is closed")
-	return err
+	if e.err != nil {
+		return e.err
+	}
+	e.aead, e.err = nil, errClosed
+	return nil
 }
 
+// flush writes the chunk, and leaves none of its plain bytes behind.
 func (e *sealer) flush() {
 	e.box = sealWith(e.aead, e.box[:0], e.buf, e.slot)
-	_, e.err = e.w.Write(e.box)
+	e.err = writeAll(e.w, e.box)
 	clear(e.buf)
 	e.buf = e.buf[:0]
 	e.slot.Chunk++
+}
+
+// writeAll takes a short write without an error for what it is.
+func writeAll(w io.Writer, b []byte) error {
+	n, err := w.Write(b)
+	if err != nil {
+		return fmt.Errorf("write sealed stream: %w", err)
+	}
+	if n != len(b) {
+		return fmt.Errorf("write sealed stream: %w", io.ErrShortWrite)
+	}
+	return nil
 }
 
 type opener struct {
@@ -155,6 +176,7 @@ func (d *opener) start() error {
 		return ErrFormat
 	}
 	d.aead = d.key.streamKey(header).aead()
+	d.key.Wipe()
 	d.box = make([]byte, chunk+Overhead+1)
 	d.open = make([]byte, 0, chunk)
 	return nil
