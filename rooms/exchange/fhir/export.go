@@ -1,0 +1,182 @@
+package fhir
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path"
+)
+
+// Export writes the plain folder in which people take their records along:
+//
+//	index.html                  a list of the patients, for reading and printing
+//	patients/ID/bundle.json     all resources of one patient, a Bundle of type collection
+//	patients/ID/index.html      the same patient, for reading and printing
+//	shared.ndjson               what belongs to no patient
+//
+// Every resource stands exactly once, as it came. ID is the patient's opaque
+// identifier: no name of a file tells anything. A file appears whole or not at
+// all, and Read takes the folder back in.
+type Export struct {
+	root   *os.Root
+	shared *file
+	out    *bufio.Writer
+}
+
+// ErrNotEmpty means that the folder holds something already: an export never
+// mixes with what somebody else put there.
+var ErrNotEmpty = errors.New("fhir: the folder is not empty")
+
+// NewExport begins an export into an empty folder.
+func NewExport(root *os.Root) (*Export, error) {
+	dir, err := root.Open(".")
+	if err != nil {
+		return nil, fmt.Errorf("open the export folder: %w", err)
+	}
+	defer dir.Close()
+	if _, err := dir.Readdirnames(1); !errors.Is(err, io.EOF) {
+		return nil, errors.Join(ErrNotEmpty, err)
+	}
+	return &Export{root: root}, nil
+}
+
+// Patient writes one patient's Bundle.
+func (e *Export) Patient(id string, resources iter.Seq2[Resource, error]) error {
+	if !opaque(id) {
+		return fmt.Errorf("export: a patient's identifier may hold letters and digits only")
+	}
+	return e.write(path.Join("patients", id, "bundle.json"), func(w *bufio.Writer) error {
+		return writeBundle(w, resources)
+	})
+}
+
+// writeBundle writes a Bundle, one entry a line.
+func writeBundle(w *bufio.Writer, resources iter.Seq2[Resource, error]) error {
+	w.WriteString(`{"resourceType":"Bundle","type":"collection","entry":[`)
+	between := "\n"
+	for r, err := range resources {
+		if err != nil {
+			return err
+		}
+		w.WriteString(between)
+		between = ",\n"
+		w.WriteByte('{')
+		if r.FullURL != "" {
+			fmt.Fprintf(w, `"fullUrl":%s,`, quote(r.FullURL))
+		}
+		w.WriteString(`"resource":`)
+		w.Write(r.Raw)
+		w.WriteByte('}')
+	}
+	_, err := w.WriteString("\n]}\n")
+	return err
+}
+
+// Page writes the readable page of one patient beside the Bundle.
+func (e *Export) Page(id string, p Page) error {
+	if !opaque(id) {
+		return fmt.Errorf("export: a patient's identifier may hold letters and digits only")
+	}
+	return e.write(path.Join("patients", id, "index.html"), func(w *bufio.Writer) error { return WritePage(w, p) })
+}
+
+// Index writes the list of all patients.
+func (e *Export) Index(p IndexPage) error {
+	return e.write("index.html", func(w *bufio.Writer) error { return writeIndex(w, p) })
+}
+
+// Shared writes one resource that belongs to no patient.
+func (e *Export) Shared(r Resource) error {
+	if e.shared == nil {
+		f, err := create(e.root, "shared.ndjson")
+		if err != nil {
+			return err
+		}
+		e.shared, e.out = f, bufio.NewWriterSize(f, 64<<10)
+	}
+	e.out.Write(r.Raw)
+	return e.out.WriteByte('\n')
+}
+
+// Close makes the export durable. An export that was not closed is not whole.
+func (e *Export) Close() error {
+	if e.shared != nil {
+		err := errors.Join(e.out.Flush(), e.shared.keep())
+		e.shared = nil
+		if err != nil {
+			return fmt.Errorf("write shared.ndjson: %w", err)
+		}
+	}
+	return syncDir(e.root, ".")
+}
+
+func (e *Export) write(name string, fill func(*bufio.Writer) error) error {
+	dir := path.Dir(name)
+	if err := e.root.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make a folder of the export: %w", err)
+	}
+	f, err := create(e.root, name)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, 64<<10)
+	if err := errors.Join(fill(w), w.Flush()); err != nil {
+		f.drop()
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := f.keep(); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return syncDir(e.root, dir)
+}
+
+// file is written under a temporary name, and gets its own when it is whole.
+type file struct {
+	*os.File
+	root *os.Root
+	name string
+}
+
+func create(root *os.Root, name string) (*file, error) {
+	f, err := root.OpenFile(name+".part", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create a file of the export: %w", err)
+	}
+	return &file{f, root, name}, nil
+}
+
+func (f *file) keep() error {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return f.root.Rename(f.name+".part", f.name)
+}
+
+func (f *file) drop() {
+	f.Close()
+	f.root.Remove(f.name + ".part")
+}
+
+func syncDir(root *os.Root, name string) error {
+	dir, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return syncFolder(dir)
+}
+
+func opaque(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'z') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
