@@ -229,9 +229,7 @@ func parseEntry(body []byte) (e Entry, err error) {
 	if len(body) > maxEntry {
 		return e, errors.New("it is too long")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil {
+	if err := json.Unmarshal(body, &e); err != nil {
 		return e, errors.New("it cannot be read")
 	}
 	again, err := json.Marshal(e)
@@ -456,8 +454,10 @@ func (r *Roster) CheckTeamKey(team string, epoch uint64, k Key) error {
 	return nil
 }
 
-// Pin is what a person's seed remembers of the chain: a database that was put
-// back to an older chain, or given another one, is noticed at the next sign-in.
+// Pin is what a person's seed remembers of the chain: a database whose chain was
+// put back to an older one, or replaced by another, is noticed at the next
+// sign-in. The pin lies in the same database, so putting back all of it, pins
+// included, is noticed only by who remembers elsewhere: the kit and the agents.
 type Pin struct {
 	Root   []byte `json:"root"`
 	Number uint64 `json:"number"`
