@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"quietroom/ground/id"
+	"quietroom/ground/seal"
 	"quietroom/ground/store"
 	"quietroom/ground/web"
 )
@@ -170,3 +171,13 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string { return fmt.Sprintf("closed: %s. %s", r.Why, r.Fix) }
+
+// Team is a team as the signed roster has it, seen by one person.
+type Team struct {
+	ID    id.Team
+	Kind  string      // "directory" (names), "care" (charts), "billing"
+	Name  string      // as people read it
+	Epoch uint64      // number of its newest key
+	Inbox seal.Public // what those who are no members seal to
+	Mine  bool        // the acting person holds its key
+}

@@ -1,0 +1,144 @@
+// Package identity knows the people of the practice: their doors (passkeys and
+// personal codes), their seeds, the teams whose keys they hold, and their
+// sessions. It protects against somebody else signing in, against a forged list
+// of people or keys, and against a copied session.
+//
+// A door opens a person's seed; the seed opens team keys; a session holds team
+// keys, sealed under its cookie, and never the seed. Nothing a person chooses
+// or remembers opens anything, and nobody can be prompted: there is no password
+// and no push (NIST SP 800-63B, phishing-resistant authentication).
+package identity
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"quietroom/ground/id"
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+)
+
+//go:embed schema
+var schema embed.FS
+
+// Roles over people. What one may open is decided by teams, not by roles.
+const (
+	Owner      = seal.Owner
+	Clinician  = "clinician"
+	Supervisor = "supervisor"
+	FrontDesk  = "front-desk"
+	Billing    = "billing"
+)
+
+// Kinds of teams.
+const (
+	DirectoryTeam = "directory" // names and contacts of all patients
+	CareTeam      = "care"      // charts; each clinician is also a team of one
+	BillingTeam   = "billing"
+)
+
+// Errors that callers act upon.
+var (
+	// ErrNoDoor means that no door of this house opens with what was shown.
+	ErrNoDoor = errors.New("identity: no door opens with this")
+	// ErrNoKey means that the person is in no team that holds the key.
+	ErrNoKey = errors.New("identity: the key belongs to a team this person is not in")
+	// ErrForged means that the list of people and keys is not the practice's own.
+	ErrForged = errors.New("identity: the list of people and keys was changed from outside; nothing is opened")
+)
+
+// Anchor keeps, outside the database, which practice this is and the
+// fingerprint of its first roster entry. Whoever replaces the database as a
+// whole does not replace the anchor.
+type Anchor interface {
+	Practice() string
+	Root() []byte // nil until the practice is founded
+	SetRoot([]byte) error
+}
+
+// Config is what identity needs from the house.
+type Config struct {
+	DB     *store.DB
+	Anchor Anchor
+	Now    func() time.Time
+	MadeUp bool // a demo or trial house: personal codes are not used up
+}
+
+// Identity is the room. See New.
+type Identity struct {
+	Config
+	acts sync.Mutex // one change of the roster at a time in this process
+
+	mu     sync.Mutex // guards the checked chain
+	chain  []seal.Signed
+	roster *seal.Roster
+}
+
+// New makes the room; its tables exist after store.Migrate with Schema.
+func New(c Config) *Identity {
+	return &Identity{Config: c}
+}
+
+// Roster returns the signed chain as it stands, checked from its first entry
+// on. The caller changes nothing in it.
+func (i *Identity) Roster(ctx context.Context) (*seal.Roster, error) {
+	r, _, err := i.checkedChain(ctx)
+	return r, err
+}
+
+// checkedChain reads entries that came since the last call and checks them.
+// Entries that were checked before are not read again; whoever changes them in
+// the database is noticed by the pin at the next sign-in and by Recheck.
+func (i *Identity) checkedChain(ctx context.Context) (*seal.Roster, []seal.Signed, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	news, err := readChain(ctx, i.DB, uint64(len(i.chain)))
+	if err != nil {
+		return nil, nil, err
+	}
+	if i.roster == nil {
+		if i.roster, err = seal.ReadRoster(news, i.Anchor.Root()); err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrForged, err)
+		}
+		i.chain = news
+		return i.roster, i.chain, nil
+	}
+	if len(news) > 0 {
+		next := i.roster.Clone()
+		for _, s := range news {
+			if err := next.Add(s); err != nil {
+				return nil, nil, fmt.Errorf("%w: %w", ErrForged, err)
+			}
+		}
+		i.roster, i.chain = next, append(i.chain[:len(i.chain):len(i.chain)], news...)
+	}
+	return i.roster, i.chain, nil
+}
+
+// Recheck forgets what was checked, and checks the whole chain again.
+func (i *Identity) Recheck(ctx context.Context) error {
+	i.mu.Lock()
+	i.chain, i.roster = nil, nil
+	i.mu.Unlock()
+	_, err := i.Roster(ctx)
+	return err
+}
+
+// Founded tells whether the practice has its first owner.
+func (i *Identity) Founded() bool { return i.Anchor.Root() != nil }
+
+func (i *Identity) teamSlot(holder string, team id.Team, epoch uint64) seal.Slot {
+	return seal.Slot{Kind: "team-key", Practice: i.Anchor.Practice(), Holder: holder, Subject: string(team), Version: epoch}
+}
+
+func (i *Identity) seedSlot(person id.Person, door string) seal.Slot {
+	return seal.Slot{Kind: "seed", Practice: i.Anchor.Practice(), Holder: door, Subject: string(person)}
+}
+
+func (i *Identity) pinSlot(person id.Person) seal.Slot {
+	return seal.Slot{Kind: "pin", Practice: i.Anchor.Practice(), Holder: string(person), Subject: string(person)}
+}

@@ -1,0 +1,127 @@
+package identity
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"quietroom/ground/id"
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+)
+
+// reader is what both store.DB and store.Tx can do.
+type reader interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) store.Row
+}
+
+func readChain(ctx context.Context, db reader, after uint64) ([]seal.Signed, error) {
+	rows, err := db.QueryContext(ctx, `SELECT body, signature FROM identity_roster WHERE number > $1 ORDER BY number`, after)
+	if err != nil {
+		return nil, fmt.Errorf("read roster: %w", err)
+	}
+	defer rows.Close()
+	var chain []seal.Signed
+	for rows.Next() {
+		var s seal.Signed
+		if err := rows.Scan(&s.Body, &s.Signature); err != nil {
+			return nil, fmt.Errorf("read roster: %w", err)
+		}
+		chain = append(chain, s)
+	}
+	return chain, rows.Err()
+}
+
+func addEntry(ctx context.Context, tx *store.Tx, number uint64, s seal.Signed) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO identity_roster (number, body, signature) VALUES ($1, $2, $3)`, number, s.Body, s.Signature)
+	if err != nil {
+		return fmt.Errorf("roster entry %d: %w", number, err)
+	}
+	return nil
+}
+
+func addPerson(ctx context.Context, tx *store.Tx, n *Newcomer, at int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO identity_people (person, name, mail, joined) VALUES ($1, $2, $3, $4)`, n.Person, n.Name, n.Mail, at)
+	if err != nil {
+		return fmt.Errorf("add person %s: %w", n.Person, err)
+	}
+	return nil
+}
+
+func addDoor(ctx context.Context, tx *store.Tx, person id.Person, d door, at int64) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO identity_doors (door, person, kind, label, auth, credential_id, credential, seed, made)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		d.id, person, d.kind, d.label, d.auth, d.credentialID, d.credential, d.seed, at)
+	if err != nil {
+		return fmt.Errorf("add door %s: %w", d.id, err)
+	}
+	return nil
+}
+
+func addTeamKey(ctx context.Context, tx *store.Tx, team id.Team, epoch uint64, holder string, box []byte) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO identity_team_keys (team, epoch, holder, box) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (holder, team, epoch) DO UPDATE SET box = excluded.box`, team, epoch, holder, box)
+	if err != nil {
+		return fmt.Errorf("add key of team %s: %w", team, err)
+	}
+	return nil
+}
+
+type teamBox struct {
+	team  id.Team
+	epoch uint64
+	box   []byte
+}
+
+func teamBoxes(ctx context.Context, db reader, holder string) ([]teamBox, error) {
+	rows, err := db.QueryContext(ctx, `SELECT team, epoch, box FROM identity_team_keys WHERE holder = $1`, holder)
+	if err != nil {
+		return nil, fmt.Errorf("read team keys: %w", err)
+	}
+	defer rows.Close()
+	var boxes []teamBox
+	for rows.Next() {
+		var b teamBox
+		if err := rows.Scan(&b.team, &b.epoch, &b.box); err != nil {
+			return nil, fmt.Errorf("read team keys: %w", err)
+		}
+		boxes = append(boxes, b)
+	}
+	return boxes, rows.Err()
+}
+
+// Name returns a person's name, as the practice wrote it.
+func (i *Identity) Name(ctx context.Context, p id.Person) (string, error) {
+	var name string
+	err := i.DB.QueryRowContext(ctx, `SELECT name FROM identity_people WHERE person = $1`, p).Scan(&name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("person %s: unknown", p)
+	}
+	return name, err
+}
+
+// PracticeName returns the practice's name; empty until it is founded.
+func (i *Identity) PracticeName(ctx context.Context) (name string) {
+	i.DB.QueryRowContext(ctx, `SELECT name FROM identity_practice WHERE one = 1`).Scan(&name)
+	return name
+}
+
+func (i *Identity) teamNames(ctx context.Context) (map[id.Team]string, error) {
+	rows, err := i.DB.QueryContext(ctx, `SELECT team, name FROM identity_teams`)
+	if err != nil {
+		return nil, fmt.Errorf("read teams: %w", err)
+	}
+	defer rows.Close()
+	names := map[id.Team]string{}
+	for rows.Next() {
+		var t id.Team
+		var name string
+		if err := rows.Scan(&t, &name); err != nil {
+			return nil, fmt.Errorf("read teams: %w", err)
+		}
+		names[t] = name
+	}
+	return names, rows.Err()
+}

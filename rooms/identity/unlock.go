@@ -1,0 +1,189 @@
+package identity
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"quietroom/ground/id"
+	"quietroom/ground/ledger"
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+)
+
+// Unlocked is a person whose door was just opened: the seed is at hand, for
+// this one act. Wipe it when the act is done.
+type Unlocked struct {
+	Person id.Person
+	Door   string
+
+	seed seal.Seed
+	user seal.User
+	ring *ring
+}
+
+// Wipe overwrites the seed and the team keys.
+func (u *Unlocked) Wipe() {
+	u.seed.Wipe()
+	u.ring.wipe()
+}
+
+func (u *Unlocked) actor() id.Actor { return id.Actor{Person: u.Person} }
+
+// UnlockCode opens a person's seed with the two parts of a personal code. A
+// wrong code gives ErrNoDoor, whoever it is meant for.
+func (i *Identity) UnlockCode(ctx context.Context, auth, kek seal.Key) (*Unlocked, error) {
+	var p id.Person
+	var doorID string
+	var box []byte
+	err := i.DB.QueryRowContext(ctx, `SELECT person, door, seed FROM identity_doors WHERE auth = $1`, seal.AuthHash(auth)).Scan(&p, &doorID, &box)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNoDoor
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unlock by code: %w", err)
+	}
+	pair, err := seal.DoorFromCode(kek, i.Anchor.Practice(), string(p), doorID)
+	if err != nil {
+		return nil, err
+	}
+	return i.open(ctx, p, doorID, pair, box)
+}
+
+// unlockPasskey opens a person's seed with the PRF output `first` of one of the
+// person's passkeys, whose assertion was checked before.
+func (i *Identity) unlockPasskey(ctx context.Context, doorID string, first []byte) (*Unlocked, error) {
+	var p id.Person
+	var box []byte
+	err := i.DB.QueryRowContext(ctx, `SELECT person, seed FROM identity_doors WHERE door = $1 AND kind = $2`, doorID, passkeyDoor).Scan(&p, &box)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNoDoor
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unlock by passkey: %w", err)
+	}
+	pair, err := seal.DoorFromPRF(first, i.Anchor.Practice(), string(p), doorID)
+	if err != nil {
+		return nil, err
+	}
+	return i.open(ctx, p, doorID, pair, box)
+}
+
+// open opens the seed and checks all it leads to against the signed roster:
+// nothing that stands only in the database is believed.
+func (i *Identity) open(ctx context.Context, p id.Person, doorID string, pair *seal.Pair, box []byte) (*Unlocked, error) {
+	key, err := pair.OpenKey(box, i.seedSlot(p, doorID))
+	if err != nil {
+		return nil, ErrNoDoor
+	}
+	u := &Unlocked{Person: p, Door: doorID, seed: seal.Seed{Key: key}}
+	if u.user, err = u.seed.User(); err != nil {
+		return nil, err
+	}
+	roster, chain, err := i.checkedChain(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who, ok := roster.Person(string(p))
+	keys := u.user.Keys()
+	switch {
+	case !ok || !who.Keys.Pair.Equal(keys.Pair) || string(who.Keys.Sign) != string(keys.Sign):
+		return nil, fmt.Errorf("%w: person %s has other keys", ErrForged, p)
+	case who.Gone, !who.Doors[doorID].Pair.Equal(pair.Public()):
+		return nil, ErrNoDoor
+	}
+	if err := i.checkPin(ctx, u, roster, chain); err != nil {
+		return nil, err
+	}
+	u.ring, err = i.openRing(ctx, u, roster)
+	return u, err
+}
+
+// openRing opens every team key sealed to the person, and keeps those only that
+// the practice signed.
+func (i *Identity) openRing(ctx context.Context, u *Unlocked, roster *seal.Roster) (*ring, error) {
+	boxes, err := teamBoxes(ctx, i.DB, string(u.Person))
+	if err != nil {
+		return nil, err
+	}
+	r := &ring{Person: u.Person, Teams: map[id.Team]map[uint64]seal.Key{}}
+	for _, b := range boxes {
+		key, err := u.user.OpenKey(b.box, i.teamSlot(string(u.Person), b.team, b.epoch))
+		if err == nil {
+			err = roster.CheckTeamKey(string(b.team), b.epoch, key)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: key %d of team %s: %w", ErrForged, b.epoch, b.team, err)
+		}
+		r.add(b.team, b.epoch, key)
+	}
+	return r, nil
+}
+
+// checkPin compares the chain with what the person has seen of it before, and
+// remembers more of it.
+func (i *Identity) checkPin(ctx context.Context, u *Unlocked, roster *seal.Roster, chain []seal.Signed) error {
+	var box []byte
+	err := i.DB.QueryRowContext(ctx, `SELECT box FROM identity_pins WHERE person = $1`, u.Person).Scan(&box)
+	if errors.Is(err, sql.ErrNoRows) {
+		return i.writePin(ctx, u)
+	}
+	if err != nil {
+		return fmt.Errorf("read pin: %w", err)
+	}
+	plain, err := u.seed.Pin().Open(box, i.pinSlot(u.Person))
+	var pin seal.Pin
+	if err == nil {
+		err = json.Unmarshal(plain, &pin)
+	}
+	if err == nil {
+		err = roster.CheckPin(pin, chain)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrForged, err)
+	}
+	if pin.Number == roster.Number {
+		return nil
+	}
+	return i.writePin(ctx, u)
+}
+
+func (i *Identity) writePin(ctx context.Context, u *Unlocked) error {
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return err
+	}
+	plain, err := json.Marshal(roster.Pin())
+	if err != nil {
+		return err
+	}
+	box := u.seed.Pin().Seal(plain, i.pinSlot(u.Person))
+	return i.DB.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO identity_pins (person, box) VALUES ($1, $2) ON CONFLICT (person) DO UPDATE SET box = excluded.box`, u.Person, box)
+		return err
+	})
+}
+
+// Enter opens a session for the holder of a personal code, without a browser:
+// for the command line and for drills. The context carries the actor and the
+// keys until done is called.
+func (i *Identity) Enter(ctx context.Context, code seal.Code) (session context.Context, done func(), err error) {
+	u, err := i.UnlockCode(ctx, code.Auth(), code.KEK())
+	if err != nil {
+		return nil, nil, err
+	}
+	a := id.Actor{Person: u.Person, Session: id.New[id.Session]()}
+	err = i.DB.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE identity_doors SET used = $1 WHERE door = $2`, i.Now().UnixMilli(), u.Door); err != nil {
+			return err
+		}
+		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: a, Kind: "identity.code-used", Subject: string(u.Person)})
+	})
+	if err != nil {
+		u.Wipe()
+		return nil, nil, err
+	}
+	return withUnlocked(withRing(id.With(ctx, a), u.ring), u), u.Wipe, nil
+}
