@@ -31,7 +31,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // calm is what a person reads when anything else went wrong.
-const calm = "Something on the server did not work. Your records are as they were before."
+const calm = "Something on the server did not work. It is not your doing."
 
 // refusal is an error that explains itself: a door that stays closed, how to
 // open it, how long that takes and, where one is offered, the logged override.
@@ -79,6 +79,8 @@ type problem struct {
 	Override  string `json:"override,omitempty"`
 	Reference string `json:"reference,omitempty"`
 	Again     string `json:"-"` // the same page once more, for a refusal
+	First     string `json:"-"` // Text's first sentence, the page's own
+	Rest      string `json:"-"` // and the others
 	page      string
 	log       error // what the operator should see, if anything
 }
@@ -99,7 +101,11 @@ func (p problem) title() string {
 func (m *Mux) explain(r *http.Request, err error) problem {
 	if e, ok := errors.AsType[refusal](err); ok {
 		why, fix, minutes, override := e.Refused()
-		p := problem{Status: http.StatusForbidden, Text: why, Fix: fix, Minutes: minutes, Override: override, page: "refusal"}
+		p := problem{Status: http.StatusForbidden, Text: why, Fix: fix, Minutes: minutes, page: "refusal"}
+		p.First, p.Rest, _ = strings.Cut(why, ". ")
+		if local(override) {
+			p.Override = override
+		}
 		if reads(r) {
 			p.Again = r.URL.RequestURI()
 		}
@@ -115,7 +121,7 @@ func (m *Mux) explain(r *http.Request, err error) problem {
 		}
 		return p
 	}
-	return problem{Status: http.StatusInternalServerError, Text: calm, Fix: "Try again in a minute. If it stays, tell whoever looks after the server this number.", Back: "/", Reference: rand.Text()[:8], page: "error", log: err}
+	return problem{Status: http.StatusInternalServerError, Text: calm, Fix: "Look whether what you did is there, then try again. If it stays so, tell whoever looks after the server this number.", Back: "/", Reference: rand.Text()[:8], page: "error", log: err}
 }
 
 // noRoute tells a path that does not exist from one that takes another method.
@@ -168,6 +174,7 @@ func (m *Mux) recoverPanic(w *answer, r *http.Request) {
 	if v == http.ErrAbortHandler {
 		panic(v)
 	}
+	visitOf(r).signed = false // its keys are put away already: the frame asks nobody
 	err := fmt.Errorf("panic of a %T at %s", v, place())
 	if e, ok := v.(runtime.Error); ok {
 		err = fmt.Errorf("%w: %w", err, e)

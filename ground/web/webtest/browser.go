@@ -170,11 +170,7 @@ func Eval[T any](b *Tab, script string) T {
 // Width makes the window that many pixels wide: 390 is a phone, 1280 a desk.
 func (b *Tab) Width(px int) {
 	b.t.Helper()
-	tall, opts := int64(844), []chromedp.EmulateViewportOption{}
-	if px < 768 {
-		opts = append(opts, chromedp.EmulateMobile, chromedp.EmulateTouch)
-	}
-	b.do("set the width", chromedp.EmulateViewport(int64(px), tall, opts...))
+	b.do("set the width", b.window(int64(px), 844))
 }
 
 // Dark switches between light and dark.
@@ -216,16 +212,28 @@ func (b *Tab) Offline(on bool) {
 	}
 }
 
-// Screenshot writes the whole page as a PNG.
+// Screenshot writes the whole page as a PNG. The window is made as tall as the
+// page first: what sticks to its lower edge is then seen there.
 func (b *Tab) Screenshot(path string) {
 	b.t.Helper()
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	size := Eval[[]int64](b, "[innerWidth, innerHeight, document.documentElement.scrollHeight]")
+	b.do("stretch the window", b.window(size[0], size[2]))
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		b.t.Fatalf("take a picture: %v", err)
 	}
+	b.do("shrink the window", b.window(size[0], size[1]))
 	if err := os.WriteFile(path, png, 0o600); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// window makes the window that large; a narrow one is a phone's.
+func (b *Tab) window(wide, tall int64) chromedp.Action[chromedp.Void] {
+	if wide < 768 {
+		return chromedp.EmulateViewport(wide, tall, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	}
+	return chromedp.EmulateViewport(wide, tall)
 }
 
 func (b *Tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
