@@ -37,17 +37,20 @@ const (
 	Postgres
 )
 
+// maxReaders bounds the connections to PostgreSQL that read.
+const maxReaders = 16
+
 // maxStatements bounds the statements kept prepared on a connection, should a
 // room build its SQL text by the number of values.
 const maxStatements = 1000
 
-// DB is the house's database: many readers, and few writers that join callers
+// DB is the house's database: many readers, and one writer that joins callers
 // into group commits.
 type DB struct {
 	kind  Kind
 	path  string  // of the SQLite file
 	pool  *sql.DB // readers: they cannot write
-	write *sql.DB // where the writers take their connections from
+	write *sql.DB // where the writer takes its one connection from
 
 	stmts sync.Map // query -> *sql.Stmt on pool
 	kept  atomic.Int64
@@ -87,61 +90,47 @@ func (db *DB) start(ctx context.Context) error {
 	if err := db.pool.PingContext(ctx); err != nil {
 		return fmt.Errorf("open database: %w", storeError(err))
 	}
-	var writers []*writer
-	for range db.writers() {
-		w := &writer{db: db}
-		if err := w.connect(ctx); err != nil {
-			return err
-		}
-		writers = append(writers, w)
+	w := &writer{db: db}
+	if err := w.connect(ctx); err != nil {
+		return err
 	}
-	var running sync.WaitGroup
-	for _, w := range writers {
-		running.Go(w.run)
-	}
-	go func() {
-		running.Wait()
-		close(db.ended)
-	}()
+	go w.run()
 	return nil
-}
-
-func (db *DB) writers() int {
-	if db.kind == Postgres {
-		return postgresWriters
-	}
-	return 1
 }
 
 // Kind tells which database this is.
 func (db *DB) Kind() Kind { return db.kind }
 
 // QueryContext reads rows. Statements are prepared once and kept: pass values
-// as arguments, never as text.
-func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	st, err := db.prepared(ctx, query)
-	if err != nil {
-		return nil, storeError(err)
-	}
-	var rows *sql.Rows
-	if st == nil {
-		rows, err = db.pool.QueryContext(ctx, query, args...)
-	} else {
-		rows, err = st.QueryContext(ctx, args...)
+// as arguments, never as text. Connections that broke meanwhile are replaced.
+func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	for range maxReaders + 1 { // after a restart of PostgreSQL every one of them is dead
+		rows, err = db.query(ctx, query, args)
+		if !broke(err) || ctx.Err() != nil {
+			break
+		}
 	}
 	return rows, storeError(err)
 }
 
-// QueryRowContext reads one row; Scan gives sql.ErrNoRows where there is none.
-func (db *DB) QueryRowContext(ctx context.Context, query string, args ...any) Row {
+func (db *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
 	st, err := db.prepared(ctx, query)
 	if err != nil {
-		return failedRow{storeError(err)}
+		return nil, err
 	}
 	if st == nil {
-		return db.pool.QueryRowContext(ctx, query, args...)
+		return db.pool.QueryContext(ctx, query, args...)
 	}
-	return st.QueryRowContext(ctx, args...)
+	return st.QueryContext(ctx, args...)
+}
+
+// QueryRowContext reads one row; Scan gives sql.ErrNoRows where there is none.
+func (db *DB) QueryRowContext(ctx context.Context, query string, args ...any) Row {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return failedRow{err}
+	}
+	return firstRow{rows}
 }
 
 // Row is the one row of a QueryRowContext.
@@ -150,6 +139,22 @@ type Row interface{ Scan(dest ...any) error }
 type failedRow struct{ err error }
 
 func (r failedRow) Scan(...any) error { return r.err }
+
+type firstRow struct{ rows *sql.Rows }
+
+func (r firstRow) Scan(dest ...any) error {
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return storeError(err)
+		}
+		return sql.ErrNoRows
+	}
+	if err := r.rows.Scan(dest...); err != nil {
+		return err
+	}
+	return storeError(r.rows.Close())
+}
 
 // prepared gives nil where too many statements are kept already.
 func (db *DB) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -171,7 +176,7 @@ func (db *DB) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-// Close ends the writers after what they have begun, and closes all connections.
+// Close ends the writer after what it has begun, and closes all connections.
 // Callers that still wait get ErrClosed.
 func (db *DB) Close() error {
 	db.closed.Do(func() {

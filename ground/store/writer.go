@@ -13,7 +13,7 @@ import (
 // maxBatch bounds how many callers one commit may join.
 const maxBatch = 256
 
-// writer owns one writing connection and its prepared statements.
+// writer owns the one writing connection and its prepared statements.
 type writer struct {
 	db    *DB
 	conn  *sql.Conn
@@ -21,6 +21,7 @@ type writer struct {
 }
 
 func (w *writer) run() {
+	defer close(w.db.ended)
 	defer w.drop()
 	for {
 		select {
