@@ -34,6 +34,7 @@ type Resource struct {
 	Raw     []byte // the resource, valid JSON on one line, every literal as it came
 	Line    int    // line of the source on which it starts, from 1
 
+	src    int32 // its source's place in the index
 	at     span
 	bundle int      // ordinal of the Bundle in its source, from 1; 0: no Bundle
 	refs   []string // what it says about its patient, the best first

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"cmp"
+	"fmt"
 	"hash/maphash"
 	"io"
 	"slices"
@@ -19,6 +20,13 @@ type index struct {
 	files   map[uint64]int32 // hash of an attached "Binary/id" to the slot of the paper
 	waiting []waiting
 	urls    []string
+	bundled map[string]bundled // patients who came in Bundles, by "Patient/7"
+}
+
+// bundled is where the Patient of a Bundle lies, for lines outside of it.
+type bundled struct {
+	rec rec
+	key string // patientKey, or "" where two different patients share the id
 }
 
 // slot is one patient of the index.
@@ -46,7 +54,7 @@ type waiting struct {
 func newIndex() *index {
 	return &index{
 		byRef: map[string]int32{}, owner: map[uint64]int32{}, files: map[uint64]int32{},
-		seed: maphash.MakeSeed(), urls: []string{""},
+		seed: maphash.MakeSeed(), urls: []string{""}, bundled: map[string]bundled{},
 	}
 }
 
@@ -93,13 +101,37 @@ func (x *index) add(src int32, r Resource) {
 	}
 }
 
-func (x *index) put(src, slot int32, r Resource) {
+// know remembers the Patient of a Bundle.
+func (x *index) know(src int32, r Resource, key string) {
+	ref := "Patient/" + r.ID
+	if before, ok := x.bundled[ref]; ok && before.key != key {
+		key = "" // whose a line is could only be guessed
+	}
+	x.bundled[ref] = bundled{x.record(src, 0, r), key}
+}
+
+// meet brings the lines outside together with a patient in a Bundle.
+func (x *index) meet() {
+	for ref, n := range x.byRef {
+		if b, ok := x.bundled[ref]; ok && b.key != "" && !x.slots[n].have {
+			b.rec.slot = n
+			x.recs = append(x.recs, b.rec)
+			x.slots[n].have = true
+		}
+	}
+}
+
+func (x *index) record(src, slot int32, r Resource) rec {
 	url := int32(0)
 	if r.FullURL != "" {
 		x.urls = append(x.urls, r.FullURL)
 		url = int32(len(x.urls) - 1)
 	}
-	x.recs = append(x.recs, rec{slot, src, int32(r.Line), url, r.at})
+	return rec{slot, src, int32(r.Line), url, r.at}
+}
+
+func (x *index) put(src, slot int32, r Resource) {
+	x.recs = append(x.recs, x.record(src, slot, r))
 	if slot == shared {
 		return
 	}
@@ -128,6 +160,7 @@ func (x *index) addScope(sc *scope, owners []int) {
 				n = x.slot("", sc.all[owner].ID)
 				x.slots[n].have = true
 				own[owner] = n
+				x.know(sc.index, sc.all[owner], fmt.Sprintf("slot %d", n))
 			}
 			x.put(sc.index, n, r)
 		}
@@ -171,6 +204,7 @@ const (
 func (r *reader) gather() error {
 	x := r.loose
 	x.settle()
+	x.meet()
 	slices.SortStableFunc(x.recs, func(a, b rec) int { return cmp.Compare(a.slot, b.slot) })
 	left, size := r.total-r.done, int64(len(x.recs))
 	budget := int64(batchPlain)
@@ -259,7 +293,7 @@ func (r *reader) patient(recs []rec, all []Resource) error {
 		if len(all) == 0 {
 			return nil
 		}
-		return r.unit(x.sources[recs[0].src], all)
+		return r.unit(all)
 	}
 	for i, rec := range recs {
 		p := &Problem{Line: int(rec.line), Patient: x.slots[n].id, Reason: all[i].Type + " belongs to a patient who is not among the files"}
@@ -344,6 +378,6 @@ func (s *splitter) again(rec rec) (Resource, *Problem) {
 	if err != nil || p != nil || s.offset() != rec.n {
 		return Resource{}, changed
 	}
-	res.Line = int(rec.line)
+	res.Line, res.src = int(rec.line), rec.src
 	return res, nil
 }

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -139,6 +140,7 @@ func (r *reader) pass(s source, kind string) (again bool, err error) {
 			}
 			continue
 		}
+		res.src = src
 		if res.bundle != sc.n {
 			if err := r.finish(sc); err != nil {
 				return false, err
@@ -159,29 +161,29 @@ const tooManyBytes = "one patient has more than 256 MiB of resources"
 // unit makes the unit of one patient, or of none. A resource that came twice
 // is kept once; a second one under the same id that says something else is a
 // problem, since either could be right.
-func (r *reader) unit(s source, all []Resource) error {
-	u := Unit{Source: s.path, Line: all[0].Line}
+func (r *reader) unit(all []Resource) error {
+	u := Unit{Source: r.loose.sources[all[0].src].path, Line: all[0].Line}
 	first := make(map[string]int, len(all))
 	var size int64
 	for i, res := range all {
 		if size += int64(len(res.Raw)); size > MaxPatient {
-			return r.report(s.problem(&Problem{Line: res.Line, Patient: u.Patient.ID, Reason: tooManyBytes}))
+			return r.reject(u, res, tooManyBytes)
 		}
 		key := res.Key()
 		if j, twice := first[key]; twice {
-			if string(all[j].Raw) == string(res.Raw) {
+			if bytes.Equal(all[j].Raw, res.Raw) {
 				continue
 			}
-			err := r.report(s.problem(&Problem{Line: res.Line, Patient: u.Patient.ID, Reason: fmt.Sprintf(
-				"%s came before with the same id and other content (line %d); the first is kept", res.Type, all[j].Line)}))
-			if err != nil {
+			reason := fmt.Sprintf("%s came before with the same id and other content (line %d); the first is kept", res.Type, all[j].Line)
+			if err := r.reject(u, res, reason); err != nil {
 				return err
 			}
 			continue
 		}
 		first[key] = i
-		if res.Type == "Patient" && u.Patient.Type == "" {
-			u.Patient, u.Key, u.Line = res, patientKey(res), res.Line
+		if res.Type == "Patient" && u.Shared() {
+			u.Patient, u.Key = res, patientKey(res)
+			u.Source, u.Line = r.loose.sources[res.src].path, res.Line
 			continue
 		}
 		u.Resources = append(u.Resources, res)
@@ -190,4 +192,10 @@ func (r *reader) unit(s source, all []Resource) error {
 		return errStop
 	}
 	return nil
+}
+
+// reject reports a resource of a unit, at the place where it stands.
+func (r *reader) reject(u Unit, res Resource, reason string) error {
+	p := &Problem{Line: res.Line, Patient: u.Patient.ID, Reason: reason}
+	return r.report(r.loose.sources[res.src].problem(p))
 }

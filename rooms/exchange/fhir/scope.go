@@ -198,7 +198,10 @@ func (r *reader) finish(sc *scope) error {
 		}
 	}
 	for _, owner := range order {
-		if err := r.unit(sc.src, groups[owner]); err != nil {
+		if owner >= 0 {
+			r.loose.know(sc.index, sc.all[owner], patientKey(sc.all[owner]))
+		}
+		if err := r.unit(groups[owner]); err != nil {
 			return err
 		}
 		delete(groups, owner)
