@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"time"
 )
 
@@ -99,6 +100,8 @@ func keepAlive(w http.ResponseWriter) func() {
 // Parts returns the parts of an upload, positioned after its token, which has
 // been checked. Nothing is spooled: a part is read as it arrives, and only once.
 // A form with a file needs enctype="multipart/form-data", and its handler Big.
+// NextPart returns io.EOF for a whole upload only; for a torn one it returns an
+// error that, handed on, becomes a sentence.
 func Parts(r *http.Request) (*multipart.Reader, error) {
 	if p := visitOf(r).parts; p != nil {
 		return p, nil
@@ -110,6 +113,11 @@ func Parts(r *http.Request) (*multipart.Reader, error) {
 // token. Taking the reader here also keeps everybody else from
 // ParseMultipartForm, which would spool to disk.
 func openParts(r *http.Request) (string, error) {
+	b := r.Body.(*body) // guardForm's
+	b.ReadCloser = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(b.ReadCloser, &torn{"\r\n"}), b.ReadCloser}
 	mr, err := r.MultipartReader()
 	if err != nil {
 		return "", unreadable(err)
@@ -127,6 +135,26 @@ func openParts(r *http.Request) (string, error) {
 	}
 	visitOf(r).parts = mr
 	return string(token), nil
+}
+
+// torn stands behind an upload. A whole one closes with its last boundary, and
+// nobody reads on; whoever gets here was cut off. Without it mime/multipart
+// reports some torn uploads as whole.
+type torn struct{ newline string } // the line break that a last boundary may lack
+
+func (t *torn) Read(p []byte) (int, error) {
+	if t.newline == "" {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n := copy(p, t.newline)
+	t.newline = t.newline[n:]
+	return n, nil
+}
+
+// brokeOff tells whether an error is of an upload that was cut off or garbled.
+func brokeOff(r *http.Request, err error) bool {
+	_, garbled := errors.AsType[textproto.ProtocolError](err)
+	return visitOf(r).parts != nil && (garbled || errors.Is(err, io.ErrUnexpectedEOF))
 }
 
 // unreadable is for a request that could not be read. What it said stays out of

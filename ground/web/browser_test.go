@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -112,6 +115,111 @@ func TestThePolicyStopsWhatAPageMustNotDo(t *testing.T) {
 		webtest.Eval[any](tab, `(async () => { try { await (`+attempt+`) } catch {} await new Promise(r => setTimeout(r, 50)); return null })()`)
 		if len(tab.Complaints()) == 0 {
 			t.Errorf("the policy lets a page run %s", attempt)
+		}
+	}
+}
+
+func TestARoomWhereNobodyIsIsClosed(t *testing.T) {
+	tab := webtest.Browser(t)
+	m := newIdleRoom(t, false, 2*time.Second)
+	url := webtest.Serve(t, m)
+	signIn(t, tab, url, clinicianCookie)
+	tab.Go(url + "/parts")
+	tab.Type("#words-of", "words that nobody kept") // asks before it is left, but not before it is closed
+	tab.Arrive("/unlock")
+	if !slices.Equal(m.kept, []string{"locked"}) {
+		t.Errorf("the server heard %q, want that it locks", m.kept)
+	}
+	if next := webtest.Eval[string](tab, "location.search"); next != "?next=%2Fparts" {
+		t.Errorf("the way back is %q", next)
+	}
+	tab.Calm()
+}
+
+func TestAnIdleRoomIsCoveredEvenWithoutANetwork(t *testing.T) {
+	tab := webtest.Browser(t)
+	url := webtest.Serve(t, newIdleRoom(t, false, 2*time.Second))
+	signIn(t, tab, url, clinicianCookie)
+	tab.Go(url + "/parts")
+	tab.Offline(true)
+	time.Sleep(4 * time.Second)
+	if text := webtest.Eval[string](tab, "document.body.innerText"); strings.Contains(text, "Your records are safe") {
+		t.Errorf("without a network the screen still shows the page:\n%s", text)
+	}
+}
+
+func TestAPageFollowsWhatIsGoingOn(t *testing.T) {
+	tab := webtest.Browser(t)
+	m := newRoom(t, false)
+	url := webtest.Serve(t, m)
+	signIn(t, tab, url, clinicianCookie)
+	tab.Go(url + "/going")
+	tab.Type("#words-of", "typed meanwhile")
+	webtest.Eval[bool](tab, `new Promise(r => { const look = () => document.getElementById('rounds').textContent.startsWith('3 looks') ? r(true) : setTimeout(look, 50); look() })`)
+	if typed := webtest.Eval[string](tab, "document.getElementById('words-of').value"); typed != "typed meanwhile" {
+		t.Errorf("following the page lost what was typed: %q", typed)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	if m.rounds != 3 {
+		t.Errorf("the page was asked %d times, want 3: it is done", m.rounds)
+	}
+	tab.Calm()
+}
+
+func TestTimesAreTheBrowsersOwn(t *testing.T) {
+	tab := webtest.Browser(t)
+	url := webtest.Serve(t, newRoom(t, false))
+	signIn(t, tab, url, clinicianCookie)
+	if _, err := chromedp.Call(tab.Context(), emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "America/Los_Angeles"}); err != nil {
+		t.Fatal(err)
+	}
+	tab.Go(url + "/parts")
+	got := webtest.Eval[string](tab, "document.querySelector('time[data-time=moment]').textContent")
+	if !strings.HasPrefix(got, "Nov 20") || !strings.Contains(got, "7:02") {
+		t.Errorf("3:02 pm in London reads %q in Los Angeles, want Nov 20, 7:02 am", got)
+	}
+}
+
+func TestEnhancingNothingStillWorks(t *testing.T) {
+	tab := webtest.Browser(t)
+	m := newRoom(t, false)
+	url := webtest.Serve(t, m)
+	signIn(t, tab, url, clinicianCookie)
+	if _, err := chromedp.Call(tab.Context(), emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	tab.Go(url + "/patients")
+	tab.Type("#q", "fald\r")
+	tab.Go(url + "/going")
+	tab.Type("#words-of", "by hand")
+	tab.Click("form[data-unsaved] button")
+	tab.See("h1")
+	if !slices.Contains(m.kept, "by hand") {
+		t.Errorf("without scripts the form kept %q", m.kept)
+	}
+}
+
+func TestAVirtualPasskeyYieldsAKeyOnlyWhenItCan(t *testing.T) {
+	const ask = `(async () => {
+		const salt = new Uint8Array(32).fill(7);
+		try {
+			const made = await navigator.credentials.create({publicKey: {challenge: salt, rp: {name: 'q'}, user: {id: salt, name: 'n', displayName: 'n'},
+				pubKeyCredParams: [{type: 'public-key', alg: -7}], authenticatorSelection: {residentKey: 'required', userVerification: 'required'}, extensions: {prf: {eval: {first: salt}}}}});
+			return made.getClientExtensionResults().prf?.enabled ? 'key' : 'no key';
+		} catch (e) { return e.name }
+	})()`
+	for _, c := range []struct {
+		able webtest.Abilities
+		want string
+	}{{webtest.Abilities{PRF: true}, "key"}, {webtest.Abilities{}, "no key"}, {webtest.Abilities{PRF: true, Unproven: true}, "NotAllowedError"}} {
+		tab := webtest.Browser(t)
+		key := tab.Authenticator(c.able)
+		tab.Go(webtest.Serve(t, newRoom(t, false)) + "/step")
+		if got := webtest.Eval[string](tab, ask); got != c.want {
+			t.Errorf("%+v yields %s, want %s", c.able, got, c.want)
+		}
+		if n := len(key.Credentials()); (n == 1) != (c.want != "NotAllowedError") {
+			t.Errorf("%+v holds %d passkeys", c.able, n)
 		}
 	}
 }

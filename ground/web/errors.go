@@ -121,6 +121,9 @@ func (m *Mux) explain(r *http.Request, err error) problem {
 		}
 		return p
 	}
+	if brokeOff(r, err) {
+		return m.explain(r, unreadable(err))
+	}
 	return problem{Status: http.StatusInternalServerError, Text: calm, Fix: "Look whether what you did is there, then try again. If it stays so, tell whoever looks after the server this number.", Back: "/", Reference: rand.Text()[:8], page: "error", log: err}
 }
 

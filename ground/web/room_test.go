@@ -111,6 +111,7 @@ type room struct {
 	sessions *sessions
 	log      *strings.Builder
 	kept     []string // what POST /notes kept
+	rounds   int      // how often GET /going was asked
 }
 
 type searchPage struct {
@@ -120,12 +121,18 @@ type searchPage struct {
 
 func newRoom(t testing.TB, madeUp bool) *room {
 	t.Helper()
+	return newIdleRoom(t, madeUp, 10*time.Minute)
+}
+
+func newIdleRoom(t testing.TB, madeUp bool, lockAfter time.Duration) *room {
+	t.Helper()
 	m := &room{sessions: &sessions{}, log: &strings.Builder{}}
 	m.Mux = web.NewMux(web.Config{
-		Practice: func() string { return "Harbor Counseling" },
-		MadeUp:   madeUp,
-		Log:      slog.New(slog.NewTextHandler(m.log, nil)),
-		Now:      now,
+		Practice:  func() string { return "Harbor Counseling" },
+		MadeUp:    madeUp,
+		LockAfter: lockAfter,
+		Log:       slog.New(slog.NewTextHandler(m.log, nil)),
+		Now:       now,
 	})
 	m.SetSessions(m.sessions)
 	m.Nav(web.NavItem{Key: "proof", Text: "Proof", Path: "/proof"})
@@ -156,7 +163,8 @@ func (m *room) mount(pages *web.Pages) {
 	m.Handle("GET /patients/{name}", show("step", web.View{Title: "Patient"}), web.Signed)
 	m.Handle("POST /notes", m.keep, web.Signed)
 	m.Handle("POST /open", m.keep, web.Anyone)
-	m.Handle("POST /lock", m.keep, web.Signed)
+	m.Handle("POST /lock", m.lock, web.Signed)
+	m.Handle("GET /going", m.going(pages), web.Signed)
 	m.Handle("POST /owners", m.keep, web.Owner)
 	m.Handle("POST /files", web.Big(8<<20, m.receive), web.Signed)
 	m.Handle("GET /refused", fails(door{4}), web.Signed)
@@ -186,6 +194,22 @@ func (m *room) search(pages *web.Pages) web.Handler {
 func (m *room) keep(w http.ResponseWriter, r *http.Request) error {
 	m.kept = append(m.kept, r.PostFormValue("note"))
 	return web.SeeOther(w, r, "/parts")
+}
+
+func (m *room) lock(w http.ResponseWriter, r *http.Request) error {
+	m.kept = append(m.kept, "locked")
+	return web.SeeOther(w, r, "/unlock")
+}
+
+// going is something that takes three looks.
+func (m *room) going(pages *web.Pages) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		m.rounds++
+		return pages.Show(w, r, "going", web.View{Title: "Going on", Data: struct {
+			Rounds int
+			At     time.Time
+		}{m.rounds, now()}})
+	}
 }
 
 // receive reads an upload as a stream.

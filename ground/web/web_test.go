@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/iotest"
 
 	"quietroom/ground/web"
 )
@@ -244,6 +245,27 @@ func TestNothingOfAnUploadIsSpooledToDisk(t *testing.T) {
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("the upload left %v (%v) in the temporary directory", left, err)
+	}
+}
+
+func TestAnUploadThatBreaksOffIsNotTakenForAWholeOne(t *testing.T) {
+	for name, end := range map[string]error{"the network goes": io.ErrUnexpectedEOF, "the sender stops in between": io.EOF} {
+		t.Run(name, func(t *testing.T) {
+			whole, header := upload(t, web.TokenField, token(clinicianCookie), "file", "bytes", "more", "bytes")
+			all, err := io.ReadAll(whole)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = bytes.TrimSuffix(all, []byte("\r\n")) // the last boundary may end the upload
+			for size := range len(all) + 1 {
+				m := newRoom(t, false)
+				torn := io.MultiReader(bytes.NewReader(all[:size]), iotest.ErrReader(end))
+				got := ask{"POST", "/files", clinicianCookie, header, torn}.of(m)
+				if whole := size == len(all); (got.Code == 303) != whole || m.log.Len() > 0 {
+					t.Errorf("%d of %d bytes: got %d, logged %s; want a sentence for the sender", size, len(all), got.Code, m.log)
+				}
+			}
+		})
 	}
 }
 

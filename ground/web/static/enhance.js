@@ -23,12 +23,15 @@ function fetchPage(url, { method = 'GET', body = null, signal } = {}) {
 	});
 }
 
-// swap puts the regions marked data-live of another page in place of ours.
+// swap fills the regions marked data-live with what another page has in theirs.
+// The regions themselves stay, so that an <output> among them is read aloud.
 function swap(page) {
 	for (const fresh of page.querySelectorAll('[data-live][id]')) {
 		const old = document.getElementById(fresh.id);
 		if (!old) continue;
-		old.replaceWith(document.importNode(fresh, true));
+		old.toggleAttribute('data-follow', fresh.hasAttribute('data-follow'));
+		if (fresh.dataset.follow) old.dataset.follow = fresh.dataset.follow;
+		old.replaceChildren(...document.importNode(fresh, true).childNodes);
 	}
 	tellTime();
 	follow();
