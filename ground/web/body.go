@@ -7,6 +7,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"strings"
 	"time"
 )
 
@@ -152,9 +153,13 @@ func (t *torn) Read(p []byte) (int, error) {
 }
 
 // brokeOff tells whether an error is of an upload that was cut off or garbled.
+// mime/multipart has no sentinel for it: it says so in three ways.
 func brokeOff(r *http.Request, err error) bool {
+	if visitOf(r).parts == nil {
+		return false
+	}
 	_, garbled := errors.AsType[textproto.ProtocolError](err)
-	return visitOf(r).parts != nil && (garbled || errors.Is(err, io.ErrUnexpectedEOF))
+	return garbled || errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), "multipart: ")
 }
 
 // unreadable is for a request that could not be read. What it said stays out of
