@@ -2,7 +2,7 @@ package find
 
 import "math/bits"
 
-// table knows windows by their hash. Two bits in one word of the filter tell
+// table knows windows by their hash. Three bits in one word of the filter tell
 // most unknown windows apart; the rest are looked up in buckets.
 type table struct {
 	filter  []uint64
@@ -18,7 +18,7 @@ type hashed struct {
 
 func newTable(all []hashed) table {
 	logBuckets := bits.Len(uint(len(all)))
-	logWords := max(logBuckets-1, 6) // 32 to 64 bits a spelling
+	logWords := max(logBuckets-2, 6) // 16 to 32 bits a spelling
 	t := table{
 		filter:  make([]uint64, 1<<logWords),
 		shift:   uint(64 - logWords),
@@ -26,7 +26,7 @@ func newTable(all []hashed) table {
 		entries: make([]entry, len(all)),
 	}
 	for _, x := range all {
-		t.filter[x.h>>t.shift] |= 1<<(x.h&63) | 1<<(x.h>>6&63)
+		t.filter[x.h>>t.shift] |= 1<<(x.h&63) | 1<<(x.h>>6&63) | 1<<(x.h>>12&63)
 		t.starts[t.number(x.h)+1]++
 	}
 	for k := range len(t.starts) - 1 {
@@ -42,7 +42,7 @@ func newTable(all []hashed) table {
 	return t
 }
 
-func (t *table) number(h uint64) int { return int(h>>12) & (len(t.starts) - 2) }
+func (t *table) number(h uint64) int { return int(h>>18) & (len(t.starts) - 2) }
 
 func (t *table) bucket(h uint64) []entry {
 	k := t.number(h)
