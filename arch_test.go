@@ -218,7 +218,7 @@ func brokenWalls(file string, f *ast.File) []string {
 }
 
 // fewestPackages guards the guard: a walk that sees nothing finds nothing.
-const fewestPackages = 3
+const fewestPackages = 8
 
 func TestTheWallsOfTheHouseStand(t *testing.T) {
 	seen := map[string]bool{}
