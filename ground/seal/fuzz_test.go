@@ -12,26 +12,31 @@ import (
 // never with something that was not sealed. The golden files are what is good
 // here: a fuzzer is several processes, which have to mean the same.
 
+type boxVector struct {
+	Key, Secret, Box Hex
+	Slot             slotVector
+}
+
 func FuzzOpen(f *testing.F) {
-	type vector struct {
-		Key, Secret, Box Hex
-		Slot             slotVector
-	}
-	inBox, toPair := golden[[]vector](f, "boxes", nil)[3], golden[[]vector](f, "pairs", nil)[1]
-	k, p := inBox.Key.key(f), must(PairFrom(toPair.Secret.key(f)))
-	good, goodPair, s := inBox.Box, toPair.Box, Slot(inBox.Slot)
-	for _, b := range [][]byte{nil, {Format}, good, good[:len(good)-1], goodPair} {
+	v := golden[[]boxVector](f, "boxes", nil)[3]
+	fuzzOpen(f, v, v.Key.key(f).Open)
+}
+
+func FuzzOpenPair(f *testing.F) {
+	v := golden[[]boxVector](f, "pairs", nil)[1]
+	fuzzOpen(f, v, must(PairFrom(v.Secret.key(f))).Open)
+}
+
+func fuzzOpen(f *testing.F, v boxVector, open func([]byte, Slot) ([]byte, error)) {
+	for _, b := range [][]byte{nil, {Format}, v.Box, v.Box[:len(v.Box)-1], append(bytes.Clone(v.Box), 0)} {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, box []byte) {
-		if _, err := k.Open(box, s); err == nil && !bytes.Equal(box, good) {
-			t.Errorf("a key opened a box that it did not seal: %x", box)
-		} else if err != nil && !errors.Is(err, ErrSealed) && !errors.Is(err, ErrFormat) {
-			t.Errorf("an error that no caller knows: %v", err)
+		_, err := open(box, Slot(v.Slot))
+		if (err == nil) != bytes.Equal(box, v.Box) {
+			t.Errorf("%v for %x", err, box)
 		}
-		if _, err := p.Open(box, s); err == nil && !bytes.Equal(box, goodPair) {
-			t.Errorf("a pair opened a box that nobody sealed: %x", box)
-		} else if err != nil && !errors.Is(err, ErrSealed) && !errors.Is(err, ErrFormat) {
+		if err != nil && !refused(err) {
 			t.Errorf("an error that no caller knows: %v", err)
 		}
 	})
@@ -54,7 +59,7 @@ func FuzzOpenStream(f *testing.F) {
 		if err != nil && len(plain) > 0 {
 			t.Errorf("%d bytes came out of a stream of one chunk that does not open", len(plain))
 		}
-		if err != nil && !errors.Is(err, ErrSealed) && !errors.Is(err, ErrFormat) {
+		if err != nil && !refused(err) {
 			t.Errorf("an error that no caller knows: %v", err)
 		}
 	})
@@ -127,7 +132,7 @@ func FuzzCeremony(f *testing.F) {
 	f.Fuzz(func(t *testing.T, box []byte) {
 		if _, err := c.Open("sign-in 1", box); err == nil && !bytes.Equal(box, good) {
 			t.Errorf("a message opened that nobody sealed: %x", box)
-		} else if err != nil && !errors.Is(err, ErrSealed) && !errors.Is(err, ErrFormat) {
+		} else if err != nil && !refused(err) {
 			t.Errorf("an error that no caller knows: %v", err)
 		}
 		if back, err := CeremonyFrom(box); err == nil && !bytes.Equal(back.Bytes(), box) {
@@ -153,9 +158,6 @@ func FuzzPublic(f *testing.F) {
 		_, err := kem().NewPublicKey(b)
 		if ours := Public(b).Check(); (ours == nil) != (err == nil) {
 			t.Errorf("Check says %v, the library says %v: %x", ours, err, b)
-		}
-		if _, sealErr := SealTo(b, nil, Slot{}); (sealErr == nil) != (err == nil) {
-			t.Errorf("sealing says %v, the library says %v: %x", sealErr, err, b)
 		}
 		if SignPublic(b).Check() == nil && len(b) != pointSize {
 			t.Errorf("%d bytes pass for a signer's key", len(b))

@@ -1,0 +1,418 @@
+package seal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// users are some people with keys, made once: deriving them costs time.
+var users = sync.OnceValue(func() (all []User) {
+	for _, name := range strings.Split("abcdefgh", "") {
+		all = append(all, must(Seed{must(KeyFrom(secret32(name)))}.User()))
+	}
+	return all
+})
+
+func begun(practice string) (*Roster, []Signed) {
+	r, first, err := Begin("ana", users()[0], Entry{Practice: practice, At: 1})
+	if err != nil {
+		panic(err)
+	}
+	return r, []Signed{first}
+}
+
+// written is all that a roster says, so that two can be compared down to the
+// last byte.
+func written(r *Roster) string {
+	return string(must(json.Marshal([]any{r.Practice, r.Root, r.Number, r.heads, r.people, r.teams, r.keys})))
+}
+
+// member is what the model knows of a person; rules are written a second time
+// here, in another way, and have to say the same as the roster.
+type member struct {
+	user        int
+	owner, gone bool
+}
+
+type team struct {
+	members []string
+	epoch   uint64
+	key     Key
+}
+
+type practice struct {
+	r       *Roster
+	chain   []Signed
+	people  map[string]member
+	teams   map[string]team
+	refused int
+	taken   int
+}
+
+func newPractice() *practice {
+	r, chain := begun("P")
+	return &practice{r: r, chain: chain, people: map[string]member{"ana": {owner: true}}, teams: map[string]team{}}
+}
+
+func (p *practice) here(who string) bool  { m, ok := p.people[who]; return ok && !m.gone }
+func (p *practice) owner(who string) bool { return p.here(who) && p.people[who].owner }
+func (p *practice) lastOwner(who string) bool {
+	for id := range p.people {
+		if id != who && p.owner(id) {
+			return false
+		}
+	}
+	return p.owner(who)
+}
+
+var (
+	names = rapid.SampledFrom([]string{"ana", "jo", "kim", "lee"})
+	acts  = rapid.SampledFrom([]Act{Found, Join, Join, Rekey, Doors, Assign, Leave, Form, Form, Form, Name, "other"})
+)
+
+// try draws an act, a person in whose name it is signed and the keys that sign
+// it, and compares what the roster does with what the rules say.
+func (p *practice) try(t *rapid.T) {
+	by, who := names.Draw(t, "by"), names.Draw(t, "about")
+	if !p.owner(by) && rapid.Bool().Draw(t, "an owner instead") {
+		for _, id := range slices.Sorted(maps.Keys(p.people)) {
+			if p.owner(id) {
+				by = id
+			}
+		}
+	}
+	signedBy := p.people[by].user
+	if rapid.IntRange(0, 9).Draw(t, "forged") == 0 {
+		signedBy = rapid.IntRange(0, len(users())-1).Draw(t, "signer")
+	}
+	e := Entry{Act: acts.Draw(t, "act"), At: 2}
+	right := p.here(by) && signedBy == p.people[by].user && (p.owner(by) || by == who && (e.Act == Rekey || e.Act == Doors))
+	then := func() {}
+	m, keyOf := p.people[who], func() (int, *Keys) {
+		i := rapid.IntRange(0, len(users())-1).Draw(t, "keys")
+		k := users()[i].Keys()
+		return i, &k
+	}
+	switch e.Act {
+	case Found:
+		_, e.Keys = keyOf()
+		e.Person, e.Practice, e.Roles, right = who, "Q", []string{Owner}, false
+	case Join:
+		i, keys := keyOf()
+		m = member{user: i, owner: rapid.Bool().Draw(t, "owner")}
+		_, known := p.people[who]
+		right = right && !known
+		e.Person, e.Keys, e.Roles = who, keys, rolesOf(m)
+		then = func() { p.people[who] = m }
+	case Rekey:
+		m.user, e.Keys = keyOf()
+		e.Person, right = who, right && p.here(who)
+		then = func() { p.people[who] = m }
+	case Doors:
+		e.Person, right = who, right && p.here(who)
+		if rapid.Bool().Draw(t, "good door") {
+			e.Doors = map[string]Door{"D": {"code", users()[1].Pair.Public()}}
+		} else {
+			e.Doors, right = map[string]Door{"D": {"code", make([]byte, 1249)}}, false
+		}
+	case Assign:
+		m.owner = rapid.Bool().Draw(t, "owner")
+		e.Person, e.Roles = who, rolesOf(m)
+		right = right && p.here(who) && (m.owner || !p.lastOwner(who))
+		then = func() { p.people[who] = m }
+	case Leave:
+		m.gone = true
+		e.Person, right = who, right && p.here(who) && !p.lastOwner(who)
+		then = func() { p.people[who] = m }
+	case Form:
+		right = p.form(t, &e, &then) && right
+	case Name:
+		e.Name, e.Public = rapid.SampledFrom([]string{"recovery", ""}).Draw(t, "name"), users()[2].Pair.Public()
+		right = right && e.Name != ""
+	default:
+		right = false
+	}
+	if e.Act != "other" && rapid.IntRange(0, 9).Draw(t, "more") == 0 && e.Practice == "" {
+		e.Practice, right = "smuggled", false // a field that the act has not
+	}
+	before := written(p.r)
+	s, err := p.r.Sign(by, users()[signedBy].Signer, e)
+	if (err == nil) != right {
+		t.Fatalf("%s by %s (keys %d) about %s: allowed %v, but %v\n%+v", e.Act, by, signedBy, who, right, err, p.people)
+	}
+	if err != nil {
+		p.refused++
+		if s.Body != nil || written(p.r) != before {
+			t.Fatalf("a refused entry changed the roster: %v", err)
+		}
+		return
+	}
+	p.taken++
+	then()
+	p.chain = append(p.chain, s)
+}
+
+func rolesOf(m member) []string {
+	if m.owner {
+		return []string{"clinician", Owner}
+	}
+	return nil
+}
+
+func (p *practice) form(t *rapid.T, e *Entry, then *func()) (right bool) {
+	name := rapid.SampledFrom([]string{"t", "u", ""}).Draw(t, "team")
+	was, known := p.teams[name]
+	now := team{epoch: was.epoch, key: was.key}
+	for _, who := range []string{"kim", "ana", "lee", "jo"} {
+		if rapid.IntRange(0, 3).Draw(t, who) == 0 || p.here(who) && rapid.Bool().Draw(t, who+" is here") {
+			now.members = append(now.members, who)
+		}
+	}
+	right = name != ""
+	for _, who := range now.members {
+		right = right && p.here(who)
+	}
+	switch rapid.SampledFrom([]string{"same", "new", "new", "old key, new number", "new key, old number", "leap"}).Draw(t, "key") {
+	case "same":
+		right = right && known
+		for _, who := range was.members {
+			right = right && slices.Contains(now.members, who)
+		}
+	case "new":
+		now.epoch, now.key = was.epoch+1, NewKey()
+	case "old key, new number":
+		now.epoch++
+		right = right && !known
+	case "new key, old number":
+		now.key, right = NewKey(), false
+	case "leap":
+		now.epoch, now.key, right = was.epoch+2, NewKey(), false
+	}
+	*e = Entry{At: 2, Act: Form, Team: name, Kind: "care", Members: now.members, Epoch: now.epoch, Commitment: now.key.Commitment(), Public: users()[3].Pair.Public()}
+	*then = func() { p.teams[name] = now }
+	return right
+}
+
+// agrees compares the whole roster with the model.
+func (p *practice) agrees(t *rapid.T) {
+	if p.r.Number != uint64(len(p.chain)) || len(p.r.people) != len(p.people) || len(p.r.teams) != len(p.teams) {
+		t.Fatalf("the roster counts otherwise: %s", written(p.r))
+	}
+	for id, m := range p.people {
+		got, _ := p.r.Person(id)
+		if got.Gone != m.gone || slices.Contains(got.Roles, Owner) != m.owner || !got.Keys.Pair.Equal(users()[m.user].Pair.Public()) {
+			t.Fatalf("%s is %+v, want %+v", id, got, m)
+		}
+	}
+	for name, want := range p.teams {
+		got, _ := p.r.Team(name)
+		if got.Epoch != want.epoch || !slices.Equal(got.Members, slices.Sorted(slices.Values(want.members))) {
+			t.Fatalf("team %s is %+v, want %+v", name, got, want)
+		}
+		if p.r.CheckTeamKey(name, want.epoch, want.key) != nil || p.r.CheckTeamKey(name, want.epoch, NewKey()) == nil || p.r.CheckTeamKey(name, want.epoch+1, want.key) == nil {
+			t.Fatalf("team %s: another key than the signed one is taken", name)
+		}
+		if p.r.Stale(name) != slices.ContainsFunc(want.members, func(m string) bool { return !p.here(m) }) {
+			t.Fatalf("team %s: stale is %v", name, p.r.Stale(name))
+		}
+	}
+}
+
+func TestOnlyWhoMayChangesTheRoster(t *testing.T) {
+	refused, taken := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		p := newPractice()
+		t.Repeat(map[string]func(*rapid.T){"": p.agrees, "act": p.try})
+		if r, err := ReadRoster(p.chain, p.r.Root); err != nil || written(r) != written(p.r) {
+			t.Fatalf("the chain reads otherwise than it was written: %v", err)
+		}
+		refused, taken = refused+p.refused, taken+p.taken
+	})
+	if least := 30; refused < least || taken < least {
+		t.Errorf("%d acts were refused and %d taken: the machine tried too little", refused, taken)
+	}
+}
+
+// longPractice is a chain of ten entries or so, by an owner and by oneself.
+func longPractice(practice string) (*Roster, []Signed) {
+	r, chain := begun(practice)
+	ana, jo := users()[0].Signer, users()[1].Signer
+	sign := func(by string, s *Signer, e Entry) { chain = append(chain, must(r.Sign(by, s, e))) }
+	keys, other, pub := users()[1].Keys(), users()[2].Keys(), users()[3].Pair.Public()
+	sign("ana", ana, Entry{At: 2, Act: Join, Person: "jo", Keys: &keys})
+	sign("jo", jo, Entry{At: 3, Act: Doors, Person: "jo", Doors: map[string]Door{"D": {"code", pub}}})
+	sign("ana", ana, Entry{At: 4, Act: Form, Team: "t", Kind: "care", Members: []string{"ana", "jo"}, Epoch: 1, Commitment: NewKey().Commitment(), Public: pub})
+	sign("ana", ana, Entry{At: 5, Act: Name, Name: "recovery", Public: pub})
+	sign("jo", jo, Entry{At: 6, Act: Rekey, Person: "jo", Keys: &other})
+	sign("ana", ana, Entry{At: 7, Act: Assign, Person: "jo", Roles: []string{"clinician"}})
+	sign("ana", ana, Entry{At: 8, Act: Leave, Person: "jo"})
+	return r, chain
+}
+
+func TestAChainThatWasTouchedIsRefused(t *testing.T) {
+	r, chain := longPractice("P")
+	stranger := must(NewSeed().User()).Signer
+	read := func(t *testing.T, chain []Signed, what string, i int) {
+		t.Helper()
+		var refusal *RosterError
+		if _, err := ReadRoster(chain, r.Root); !errors.As(err, &refusal) {
+			t.Errorf("entry %d %s: %v", i+1, what, err)
+		}
+	}
+	add := func(t *testing.T, to *Roster, s Signed, what string) {
+		t.Helper()
+		if err := to.Clone().Add(s); err == nil {
+			t.Errorf("entry %d %s is taken", to.Number+1, what)
+		}
+	}
+	before := emptyRoster() // the roster up to entry i
+	with := func(i int, s Signed) []Signed { c := slices.Clone(chain); c[i] = s; return c }
+	for i, s := range chain {
+		if i < len(chain)-1 { // for the last see the pins
+			read(t, slices.Delete(slices.Clone(chain), i, i+1), "dropped", i)
+		}
+		read(t, slices.Insert(slices.Clone(chain), i, s), "doubled", i)
+		for j := range i {
+			c := slices.Clone(chain)
+			c[i], c[j] = c[j], c[i]
+			read(t, c, "swapped", i)
+			read(t, with(i, Signed{s.Body, chain[j].Signature}), "with another's signature", i)
+		}
+		read(t, with(i, Signed{s.Body, must(stranger.Sign(entryLabel, s.Body))}), "signed by a stranger", i)
+		read(t, with(i, Signed{s.Body, must(users()[4].Sign(entryLabel, s.Body))}), "signed by another person", i)
+		if strings.Contains(string(s.Body), `"by":"ana"`) {
+			read(t, with(i, Signed{s.Body, must(users()[0].Sign("another label", s.Body))}), "signed under another label", i)
+		}
+		for bit := range len(s.Body) * 8 {
+			if bit%7 == i%7 { // one in seven, another one in each entry
+				b := bytes.Clone(s.Body)
+				b[bit/8] ^= 1 << (bit % 8)
+				add(t, before, Signed{b, s.Signature}, "edited")
+			}
+		}
+		for bit := range len(s.Signature) * 8 {
+			b := bytes.Clone(s.Signature)
+			b[bit/8] ^= 1 << (bit % 8)
+			add(t, before, Signed{s.Body, b}, "with an edited signature")
+		}
+		if err := before.Add(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(t, nil, "missing", 0)
+	_, foreign := longPractice("Q")
+	read(t, foreign, "of a practice that the same owner founded twice", 0)
+}
+
+// What an owner signs is what is done: the same statement has one written form.
+func TestAnEntryHasOneWrittenForm(t *testing.T) {
+	r, _ := longPractice("P")
+	good := Entry{Number: r.Number + 1, Previous: r.head(), By: "ana", At: 9, Act: Assign, Person: "ana", Roles: []string{Owner}}
+	body := string(must(json.Marshal(good)))
+	for what, b := range map[string]string{
+		"with a space":            strings.Replace(body, `,"by"`, `, "by"`, 1),
+		"with a line after it":    body + "\n",
+		"with a second value":     body + "{}",
+		"with an unknown field":   strings.Replace(body, `,"by"`, `,"new":1,"by"`, 1),
+		"with a field twice":      strings.Replace(body, `,"by"`, `,"by":"jo","by"`, 1),
+		"with other letters":      strings.Replace(body, `"by"`, `"BY"`, 1),
+		"with an escaped letter":  strings.Replace(body, `"ana"`, `"\u0061na"`, 1),
+		"with an empty list":      strings.Replace(body, `,"roles"`, `,"members":[],"roles"`, 1),
+		"with a null":             strings.Replace(body, `,"roles"`, `,"keys":null,"roles"`, 1),
+		"longer than an entry is": strings.Replace(body, `"person":"`, `"person":"`+strings.Repeat("x", maxEntry), 1),
+	} {
+		sig := must(users()[0].Sign(entryLabel, []byte(b)))
+		if err := r.Add(Signed{[]byte(b), sig}); b == body || err == nil {
+			t.Errorf("an entry %s is taken", what)
+		}
+	}
+	if err := r.Add(Signed{[]byte(body), must(users()[0].Sign(entryLabel, []byte(body)))}); err != nil {
+		t.Errorf("the entry as it is written is refused: %v", err)
+	}
+}
+
+func TestAPracticeBeginsWithAnOwnerAndAName(t *testing.T) {
+	u := users()[0]
+	keys := u.Keys()
+	for what, e := range map[string]Entry{
+		"without a name":            {Person: "ana", By: "ana", Keys: &keys, Roles: []string{Owner}},
+		"without an owner":          {Practice: "P", Person: "ana", By: "ana", Keys: &keys},
+		"by somebody else":          {Practice: "P", Person: "ana", By: "jo", Keys: &keys, Roles: []string{Owner}},
+		"without keys":              {Practice: "P", Person: "ana", By: "ana", Roles: []string{Owner}},
+		"with a point off the line": {Practice: "P", Person: "ana", By: "ana", Keys: &Keys{keys.Pair, make([]byte, 65)}, Roles: []string{Owner}},
+	} {
+		e.Number, e.Act = 1, Found
+		body := must(json.Marshal(e))
+		if err := emptyRoster().Add(Signed{body, must(u.Sign(entryLabel, body))}); err == nil {
+			t.Errorf("a practice was founded %s", what)
+		}
+	}
+}
+
+func TestPinsNoticeAListThatWasPutBackOrReplaced(t *testing.T) {
+	r, chain := longPractice("P")
+	for n := 1; n <= len(chain); n++ {
+		part := must(ReadRoster(chain[:n], r.Root))
+		pin := part.Pin()
+		if err := r.CheckPin(pin, chain); err != nil {
+			t.Errorf("a chain that goes on from entry %d is refused: %v", n, err)
+		}
+		if n > 1 {
+			if err := must(ReadRoster(chain[:n-1], r.Root)).CheckPin(pin, chain[:n-1]); err == nil {
+				t.Errorf("entry %d was taken away, and nobody noticed", n)
+			}
+			fork := must(ReadRoster(chain[:n-1], r.Root))
+			end := []Signed{must(fork.Sign("ana", users()[0].Signer, Entry{At: 99, Act: Name, Name: "forked", Public: users()[3].Pair.Public()}))}
+			for fork.Number < r.Number {
+				end = append(end, must(fork.Sign("ana", users()[0].Signer, Entry{At: 99, Act: Name, Name: "forked", Public: users()[3].Pair.Public()})))
+			}
+			if err := fork.CheckPin(pin, append(slices.Clone(chain[:n-1]), end...)); err == nil {
+				t.Errorf("a fork before entry %d went unnoticed", n)
+			}
+		}
+	}
+	other, chain2 := begun("Q")
+	if err := r.CheckPin(other.Pin(), chain2); err == nil {
+		t.Error("another practice's pin fits")
+	}
+	if err := r.CheckPin(Pin{Root: r.Root}, chain); err == nil {
+		t.Error("a pin that has seen nothing fits")
+	}
+}
+
+func TestAClonedRosterGoesItsOwnWay(t *testing.T) {
+	r, chain := longPractice("P")
+	before := written(r)
+	a, b := r.Clone(), r.Clone()
+	key := users()[3].Pair.Public()
+	must(a.Sign("ana", users()[0].Signer, Entry{At: 9, Act: Form, Team: "t", Kind: "care", Members: []string{"ana"}, Epoch: 2, Commitment: NewKey().Commitment(), Public: key}))
+	must(b.Sign("ana", users()[0].Signer, Entry{At: 9, Act: Form, Team: "t", Kind: "care", Members: []string{"ana"}, Epoch: 2, Commitment: NewKey().Commitment(), Public: key}))
+	if written(r) != before || bytes.Equal(a.head(), b.head()) || must(ReadRoster(chain, nil)).Number != r.Number {
+		t.Error("what was signed on a clone shows in the roster, or in another clone")
+	}
+	if bytes.Equal(must(json.Marshal(a.teams)), must(json.Marshal(b.teams))) {
+		t.Error("two clones share a team's commitments")
+	}
+}
+
+func TestSigningLeavesTheCallersListsAlone(t *testing.T) {
+	r, _ := begun("P")
+	members := []string{"jo", "ana", "jo"}
+	keys := users()[1].Keys()
+	must(r.Sign("ana", users()[0].Signer, Entry{At: 2, Act: Join, Person: "jo", Keys: &keys}))
+	must(r.Sign("ana", users()[0].Signer, Entry{At: 3, Act: Form, Team: "t", Kind: "care", Members: members, Epoch: 1, Commitment: NewKey().Commitment(), Public: keys.Pair}))
+	if !slices.Equal(members, []string{"jo", "ana", "jo"}) {
+		t.Errorf("the caller's list became %v", members)
+	}
+	if team, _ := r.Team("t"); !slices.Equal(team.Members, []string{"ana", "jo"}) {
+		t.Errorf("the team is %v", team.Members)
+	}
+}
