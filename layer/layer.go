@@ -50,7 +50,7 @@ type Leaving struct {
 // what nobody measured is never safe.
 type State int
 
-// The seven words, from design.md section 7.
+// The seven words, see docs/owner.md.
 const (
 	NotKnown State = iota // never counted as safe
 	Safe                  // proven and fresh

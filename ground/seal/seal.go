@@ -156,6 +156,12 @@ func (k Key) Open(box []byte, s Slot) ([]byte, error) {
 	return openWith(k.aead(), nil, box, s)
 }
 
+// OpenInto opens a box into room that the caller wipes and uses again; room may
+// be nil or too small.
+func (k Key) OpenInto(room, box []byte, s Slot) ([]byte, error) {
+	return openWith(k.aead(), room[:0], box, s)
+}
+
 // SealKey wraps another key: 61 bytes.
 func (k Key) SealKey(inner Key, s Slot) []byte {
 	defer inner.Wipe() // this method's own copy
