@@ -44,6 +44,15 @@ func TestEveryPartLooksRightInABrowser(t *testing.T) {
 	signIn(t, tab, url, ownerCookie)
 	for _, page := range []string{"parts", "patients", "refused", "error", "nowhere"} {
 		tab.EveryWay(url+"/"+page, page, pictures)
+		tab.Width(320)
+		tab.Go(url + "/" + page)
+		tab.Axe()
+	}
+	if pictures != "" {
+		tab.Width(390)
+		tab.ForcedColors(true)
+		tab.Go(url + "/parts")
+		tab.Screenshot(pictures + "/parts-390-forced.png")
 	}
 }
 

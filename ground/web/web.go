@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Access says for whom a route is. The zero Access is nobody's: Handle panics,
@@ -137,7 +138,8 @@ func navRank(key string) int {
 
 // Handle adds a route. The pattern is that of http.ServeMux and names its
 // method: "POST /devices/{id}/check". A GET handler changes nothing; a POST
-// handler that changed something answers with SeeOther.
+// handler that changed something answers with SeeOther. What somebody looks for
+// is posted too, and answered with a page: a name must not stand in an address.
 func (m *Mux) Handle(pattern string, h Handler, who Access) {
 	method, path, ok := strings.Cut(pattern, " ")
 	switch {
@@ -234,7 +236,7 @@ func asks(r *http.Request) bool {
 func SeeOther(w http.ResponseWriter, r *http.Request, to string) error {
 	path, _, _ := strings.Cut(to, "?")
 	path, _, _ = strings.Cut(path, "#")
-	if !local(path) {
+	if !local(path) || strings.ContainsFunc(to, unicode.IsControl) {
 		return errors.New("web: the way on does not lead to a page of this house")
 	}
 	w.Header().Set("Location", to)

@@ -16,12 +16,14 @@ type finding struct {
 }
 
 // Axe fails the test if axe-core finds anything that keeps people out: WCAG 2.0
-// to 2.2 A and AA, and its best practices; or if the page scrolls sideways.
+// to 2.2 A and AA, and its best practices; or if the page scrolls sideways. It
+// looks into closed <details> too.
 func (b *Tab) Axe() {
 	b.t.Helper()
 	if !Eval[bool](b, "typeof axe === 'object'") {
 		Eval[any](b, axe+"\n;null") // by the developer tools, which the page's policy does not bind
 	}
+	Eval[any](b, `window.shut = [...document.querySelectorAll('details:not([open])')]; shut.forEach(d => d.open = true)`)
 	found := Eval[[]finding](b, `axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(r =>
 		r.violations.map(v => ({ID: v.id, Help: v.help, Nodes: v.nodes.map(n => ({HTML: n.html, FailureSummary: n.failureSummary}))})))`)
 	for _, f := range found {
@@ -32,6 +34,7 @@ func (b *Tab) Axe() {
 	if wide := Eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
 		b.t.Errorf("%s scrolls sideways by %d pixels", b.Path(), wide)
 	}
+	Eval[any](b, `shut.forEach(d => d.open = false)`)
 }
 
 // EveryWay visits a page at phone and desktop width, in light and dark, and
