@@ -72,6 +72,7 @@ func TestADoorOpensForWhomItIs(t *testing.T) {
 		{"/parts", "", 303, "/unlock?next=%2Fparts"},
 		{"/parts?q=canary", "", 303, "/unlock?next=%2Fparts"},
 		{"/", "", 303, "/unlock"},
+		{"/patients/a%5cb", "", 303, "/unlock"},
 		{"/parts", "unknown", 303, "/unlock?next=%2Fparts"},
 		{"/parts", "torn", 500, ""},
 		{"/parts", clinicianCookie, 200, ""},
