@@ -6,9 +6,13 @@ import "bytes"
 type draft struct {
 	kind  string
 	entry bool // it has a member "entry", as a List or a Bundle has
+	wide  bool // it has too many members
 	line  int
 	off   int64
 }
+
+// maxMembers bounds the members of one resource; FHIR's widest has some eighty.
+const maxMembers = 10_000
 
 // part is a member of the resource: places in the captured text.
 type part struct{ key, keyEnd, val, valEnd int }
@@ -45,7 +49,9 @@ func (s *splitter) draftMember(d *draft, depth int, wantType bool) error {
 	}
 	d.entry = d.entry || isEntry
 	p.valEnd = s.flush()
-	s.parts = append(s.parts, p)
+	if d.wide = len(s.parts) >= maxMembers; !d.wide {
+		s.parts = append(s.parts, p)
+	}
 	return err
 }
 
@@ -57,6 +63,9 @@ func (s *splitter) finish(d draft, end int64) (Resource, *Problem) {
 	raw := view(s.take())
 	if s.tooBig {
 		return bad("the resource is larger than 64 MiB")
+	}
+	if d.wide {
+		return bad("the resource has more than 10,000 members")
 	}
 	if s.repeats(raw) {
 		return bad("the resource has one member twice")

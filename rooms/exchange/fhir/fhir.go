@@ -36,6 +36,7 @@ type Resource struct {
 
 	src    int32 // its source's place in the index
 	at     span
+	sum    uint64   // a hash of Raw
 	bundle int      // ordinal of the Bundle in its source, from 1; 0: no Bundle
 	refs   []string // what it says about its patient, the best first
 	files  []string // addresses of its attachments

@@ -20,6 +20,7 @@ type index struct {
 	files   map[uint64]int32 // hash of an attached "Binary/id" to the slot of the paper
 	waiting []waiting
 	urls    []string
+	kept    int64              // bytes of memory taken, roughly
 	bundled map[string]bundled // patients who came in Bundles, by "Patient/7"
 }
 
@@ -39,6 +40,7 @@ type slot struct {
 type rec struct {
 	slot, src, line, url int32 // url 0: none
 	span
+	sum uint64
 }
 
 // shared is the slot of what belongs to no patient: it sorts last.
@@ -97,9 +99,15 @@ func (x *index) add(src int32, r Resource) {
 	}
 	x.put(src, shared, r)
 	if len(r.refs) > 0 || r.Type == "Binary" {
+		x.kept += r.weight()
 		x.waiting = append(x.waiting, waiting{len(x.recs) - 1, x.hash(r.Type + "/" + r.ID), r.refs})
 	}
 }
+
+// maxIndex bounds the memory of the index: about eight million resources.
+const maxIndex = 768 << 20
+
+func (x *index) full() bool { return x.kept > maxIndex }
 
 // know remembers the Patient of a Bundle.
 func (x *index) know(src int32, r Resource, key string) {
@@ -122,12 +130,13 @@ func (x *index) meet() {
 }
 
 func (x *index) record(src, slot int32, r Resource) rec {
+	x.kept += 96 + int64(len(r.FullURL)+len(r.ID))
 	url := int32(0)
 	if r.FullURL != "" {
 		x.urls = append(x.urls, r.FullURL)
 		url = int32(len(x.urls) - 1)
 	}
-	return rec{slot, src, int32(r.Line), url, r.at}
+	return rec{slot, src, int32(r.Line), url, r.at, r.sum}
 }
 
 func (x *index) put(src, slot int32, r Resource) {
@@ -139,6 +148,7 @@ func (x *index) put(src, slot int32, r Resource) {
 		x.owner[x.hash(r.Type+"/"+r.ID)] = slot
 	}
 	for _, file := range r.files {
+		x.kept += 32
 		x.files[x.hash(local(file))] = slot
 	}
 }
@@ -209,7 +219,7 @@ func (r *reader) gather() error {
 	left, size := r.total-r.done, int64(len(x.recs))
 	budget := int64(batchPlain)
 	for _, s := range x.sources {
-		if formOf(s.path).gzip || r.walker.archive != "" {
+		if s.packed {
 			budget = batchPacked
 		}
 	}
@@ -228,6 +238,7 @@ func (r *reader) gather() error {
 		r.advance(left * int64(to-from) / size)
 		from = to
 	}
+	r.advance(r.total - r.done)
 	return nil
 }
 
@@ -352,6 +363,9 @@ func (r *reader) fetchFrom(recs []rec, order []int, found []Resource) error {
 			at = rec.off + rec.n
 		}
 		res, p := sp.again(rec)
+		if p == nil && maphash.Bytes(r.loose.seed, res.Raw) != rec.sum {
+			p = &Problem{Line: int(rec.line), Reason: changed}
+		}
 		if !plain {
 			io.Copy(io.Discard, sp.r)
 		}
@@ -367,16 +381,18 @@ func (r *reader) fetchFrom(recs []rec, order []int, found []Resource) error {
 	return nil
 }
 
+// changed guards against the worst: another patient's line where this one's was.
+const changed = "the file changed while it was read"
+
 // again reads a resource that was read before.
 func (s *splitter) again(rec rec) (Resource, *Problem) {
 	s.restart()
-	changed := &Problem{Line: int(rec.line), Reason: "the file changed while it was read"}
 	if s.peek() != '{' {
-		return Resource{}, changed
+		return Resource{}, &Problem{Line: int(rec.line), Reason: changed}
 	}
 	res, p, err := s.resource(1)
 	if err != nil || p != nil || s.offset() != rec.n {
-		return Resource{}, changed
+		return Resource{}, &Problem{Line: int(rec.line), Reason: changed}
 	}
 	res.Line, res.src = int(rec.line), rec.src
 	return res, nil

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
+	"io"
 	"iter"
 )
 
@@ -123,8 +125,8 @@ func (r *reader) pass(s source, kind string) (again bool, err error) {
 	src := r.loose.source(s)
 	sc := &scope{src: s, index: src}
 	n := 0
-	for res, p := range split(in, s.lines, kind) {
-		if n++; n%256 == 0 && r.ctx.Err() != nil {
+	for res, p := range split(cancelled{r.ctx, in}, s.lines, kind) {
+		if n++; (n%256 == 0 || p != nil) && r.ctx.Err() != nil {
 			return false, r.ctx.Err()
 		}
 		if p != nil && p.order {
@@ -140,7 +142,7 @@ func (r *reader) pass(s source, kind string) (again bool, err error) {
 			}
 			continue
 		}
-		res.src = src
+		res.src, res.sum = src, maphash.Bytes(r.loose.seed, res.Raw)
 		if res.bundle != sc.n {
 			if err := r.finish(sc); err != nil {
 				return false, err
@@ -149,12 +151,30 @@ func (r *reader) pass(s source, kind string) (again bool, err error) {
 		}
 		if res.bundle == 0 {
 			r.loose.add(src, res)
-			continue
+		} else {
+			sc.add(res)
 		}
-		sc.add(res)
+		if sc.full() || r.loose.full() {
+			return false, r.report(s.problem(&Problem{Line: res.Line, Reason: tooManyResources}))
+		}
 	}
 	return false, r.finish(sc)
 }
+
+// cancelled is a reader that ends with its context, however long the file.
+type cancelled struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (c cancelled) Read(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.Reader.Read(b)
+}
+
+const tooManyResources = "more resources than can be kept apart at once: from here on nothing was read, import it in parts"
 
 const tooManyBytes = "one patient has more than 256 MiB of resources"
 

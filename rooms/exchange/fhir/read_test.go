@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -232,6 +233,7 @@ func TestBadInputIsReportedAndTheRestGoesOn(t *testing.T) {
 		{"10,000 levels deep", "a.ndjson", deep + "\n" + ann, []string{"Patient/ann"}, 1, "nested deeper than 64"},
 		{"one member twice", "a.json", bundle(`{"resourceType":"Patient","id":"x","id":"y"}`, ann), []string{"Patient/ann"}, 1, "one member twice"},
 		{"one member twice, once escaped", "a.ndjson", `{"resourceType":"Patient","id":"x","\u0069d":"y"}`, nil, 1, "one member twice"},
+		{"more members than FHIR has", "a.ndjson", `{"resourceType":"Patient"` + strings.Repeat(`,"x":1`, 20_000) + "}\n" + ann, []string{"Patient/ann"}, 1, "10,000 members"},
 		{"a trailing comma", "a.json", `{"resourceType":"Patient",}`, nil, 1, "member name"},
 		{"an entry without resource", "a.json", `{"resourceType":"Bundle","entry":[{"fullUrl":"urn:uuid:1"},{"resource":` + ann + `}]}`, []string{"Patient/ann"}, 1, "holds no resource"},
 		{"an entry with two resources", "a.json", `{"resourceType":"Bundle","entry":[{"resource":` + bob + `,"resource":` + ann + `}]}`, nil, 1, "two resources"},
@@ -410,6 +412,39 @@ func TestAPatientsKeyIsStable(t *testing.T) {
 	}
 	if key(`{"id":"1","active":true}`) != key(`{"id":"1","active":false}`) {
 		t.Error("a patient who changed is taken for another")
+	}
+}
+
+func TestAFileThatChangesMeanwhileMixesNobodyUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.ndjson")
+	os.WriteFile(path, []byte(lines(ann, bob, mood, sleep)), 0o600)
+	o := Options{Progress: func(int64, int64) {
+		swapped := strings.NewReplacer("Patient/ann", "Patient/bob", "Patient/bob", "Patient/ann").Replace(lines(ann, bob, mood, sleep))
+		os.WriteFile(path, []byte(swapped), 0o600)
+	}}
+	problems := 0
+	for u, err := range Read(t.Context(), []string{path}, o) {
+		if err != nil {
+			problems++
+		}
+		if len(u.Resources) > 0 {
+			t.Errorf("%s got %s", u.Patient.ID, u.Resources[0].Raw)
+		}
+	}
+	if problems != 2 {
+		t.Errorf("%d problems, want one for each line that changed", problems)
+	}
+}
+
+func TestACancelledReadEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var last error
+	for _, err := range Read(ctx, []string{"testdata/bundle.json"}, Options{}) {
+		last = err
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("ended with %v, want the context's error", last)
 	}
 }
 

@@ -14,7 +14,27 @@ type scope struct {
 	n       int   // ordinal of the Bundle in the source, 0: none
 	all     []Resource
 	size    int64
-	spilled bool // Raw was let go
+	spilled bool   // Raw was let go
+	kept    int64  // bytes of memory taken without Raw, roughly
+	patient string // id of the only patient so far, for a message
+	several bool   // there is another
+}
+
+// maxScope bounds the memory of a Bundle that is not held: about a million resources.
+const maxScope = 256 << 20
+
+func (sc *scope) full() bool { return sc.kept > maxScope }
+
+// weight is the memory that a resource takes without Raw, roughly.
+func (r Resource) weight() int64 {
+	n := 256 + len(r.Type) + len(r.ID) + len(r.FullURL)
+	for _, ref := range r.refs {
+		n += 16 + len(ref)
+	}
+	for _, file := range r.files {
+		n += 16 + len(file)
+	}
+	return int64(n)
 }
 
 func (sc *scope) add(r Resource) {
@@ -28,21 +48,20 @@ func (sc *scope) add(r Resource) {
 	if sc.spilled {
 		r.Raw = nil
 	}
+	sc.kept += r.weight()
+	if r.Type == "Patient" {
+		sc.several = sc.several || sc.patient != "" && sc.patient != r.ID
+		sc.patient = r.ID
+	}
 	sc.all = append(sc.all, r)
 }
 
 // onlyPatient returns the id of the Bundle's patient, for a message.
 func (sc *scope) onlyPatient() string {
-	id := ""
-	for _, r := range sc.all {
-		if r.Type == "Patient" && id != "" && r.ID != id {
-			return ""
-		}
-		if r.Type == "Patient" {
-			id = r.ID
-		}
+	if sc.several {
+		return ""
 	}
-	return id
+	return sc.patient
 }
 
 // Where a resource belongs, when it is not the place of a Patient in the Bundle.

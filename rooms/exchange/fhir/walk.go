@@ -3,6 +3,7 @@ package fhir
 import (
 	"archive/zip"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // What a compressed file may grow to: a few mebibytes always, then a multiple
@@ -33,6 +32,7 @@ type source struct {
 	number int   // position among all files, from 1
 	lines  bool  // NDJSON
 	size   int64 // bytes on disk
+	packed bool  // reading a part means unpacking all before it
 	open   func() (io.ReadCloser, error)
 }
 
@@ -132,7 +132,7 @@ func (w *walker) file(path string, err error, asked bool) error {
 		}
 		return w.add(s, &Problem{Reason: "not FHIR, left alone", LeftAlone: true})
 	}
-	s.lines, s.size = form.lines, info.Size()
+	s.lines, s.size, s.packed = form.lines, info.Size(), form.gzip
 	s.open = func() (io.ReadCloser, error) {
 		f, err := os.Open(path)
 		if err != nil || !form.gzip {
@@ -179,7 +179,7 @@ func (w *walker) entry(path string, i int, f *zip.File) error {
 	case f.Flags&1 != 0:
 		return w.add(s, &Problem{Reason: "the archive is locked with a password: unpack it first"})
 	}
-	s.lines = form.lines
+	s.lines, s.packed = form.lines, true
 	packed, unpacked := int64(f.CompressedSize64), int64(f.UncompressedSize64)
 	s.open = func() (io.ReadCloser, error) {
 		z, err := w.use(path)
