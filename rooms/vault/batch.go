@@ -1,0 +1,381 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"quietroom/ground/id"
+	"quietroom/ground/ledger"
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+	"quietroom/layer"
+)
+
+// inline is how long a body may be to lie in its row; longer ones are streams.
+const inline = 256 << 10
+
+// freePatients is how many real patients may be admitted before two ways in and
+// a checked kit make sure that nobody is locked out of them (design.md, section 3).
+const freePatients = 3
+
+// Batch is one act of writing: everything is sealed first, then written with
+// its facts in one transaction, or not at all.
+type Batch struct {
+	v       *Vault
+	teams   teams
+	made    map[opening]*Compartment // of patients who are admitted in this batch
+	cards   map[id.Patient]Card
+	writes  []func(context.Context, *store.Tx) error
+	facts   []ledger.Fact
+	changed []dirEntry
+	streams []string // blobs that are written already
+	opened  []*Compartment
+}
+
+// Begin starts an act of writing. Commit or Drop ends it.
+func (v *Vault) Begin(ctx context.Context) (*Batch, error) {
+	all, err := v.teams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Batch{v: v, teams: all, made: map[opening]*Compartment{}, cards: map[id.Patient]Card{}}, nil
+}
+
+// Draft is a record to be written.
+type Draft struct {
+	Record  id.Record // to replace one; empty for a new one
+	Version uint64    // the version that was read, when replacing
+	At      time.Time // when it happened; zero: now
+	Head    []byte    // what lists show
+	Body    []byte
+}
+
+// Admit takes in a new patient. The card names the care teams.
+func (b *Batch) Admit(ctx context.Context, card Card) (id.Patient, error) {
+	if err := b.mayAdmit(ctx); err != nil {
+		return "", err
+	}
+	if _, err := b.teams.caring(Chart, card.Care); err != nil {
+		return "", err
+	}
+	p := id.New[id.Patient]()
+	now := b.v.Now()
+	b.cards[p] = card
+	b.writes = append(b.writes, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO vault_patients (patient, admitted) VALUES ($1, $2)`, p, now.UnixMilli())
+		return err
+	})
+	c, err := b.create(ctx, p, Identity, card)
+	if err != nil {
+		return "", err
+	}
+	return p, b.putCard(ctx, c, card, 0, "vault.admitted")
+}
+
+func (b *Batch) mayAdmit(ctx context.Context) error {
+	if b.v.Recovery == nil {
+		return nil
+	}
+	var have int
+	if err := b.v.DB.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM vault_patients LIMIT $1) AS some`, freePatients).Scan(&have); err != nil {
+		return fmt.Errorf("count patients: %w", err)
+	}
+	if have+len(b.cards) < freePatients {
+		return nil
+	}
+	doors, kit, err := b.v.Recovery.Ready(ctx)
+	if err != nil {
+		return err
+	}
+	if doors >= 2 && kit {
+		return nil
+	}
+	return &layer.Refusal{
+		Why:     "A fourth patient waits until nobody can be locked out of the records",
+		Fix:     "The owner needs a second way in, and the recovery kit printed and checked.",
+		Minutes: 4,
+	}
+}
+
+// SetCard replaces what the identity compartment holds. version is the one that was read.
+func (b *Batch) SetCard(ctx context.Context, c *Compartment, card Card, version uint64) error {
+	return b.putCard(ctx, c, card, version, "vault.written")
+}
+
+func (b *Batch) putCard(ctx context.Context, c *Compartment, card Card, version uint64, kind string) error {
+	body, err := json.Marshal(card)
+	if err != nil {
+		return fmt.Errorf("write card of patient %s: %w", c.ring.patient, err)
+	}
+	defer clear(body)
+	b.changed = append(b.changed, dirEntry{patient: c.ring.patient, card: card})
+	return b.put(ctx, c, Draft{Record: id.Record(c.ring.patient), Version: version, Body: body}, kind)
+}
+
+// Put writes a record. c comes from In.
+func (b *Batch) Put(ctx context.Context, c *Compartment, d Draft) (id.Record, error) {
+	if d.Record == "" {
+		d.Record = id.New[id.Record]()
+	}
+	return d.Record, b.put(ctx, c, d, "vault.written")
+}
+
+// In returns a compartment to write into: one that was made in this batch, the
+// existing one, or a new one where the patient has none yet.
+func (b *Batch) In(ctx context.Context, p id.Patient, part string) (*Compartment, error) {
+	if c, ok := b.made[opening{patient: p, part: part}]; ok {
+		return c, nil
+	}
+	if card, ok := b.cards[p]; ok {
+		return b.create(ctx, p, part, card)
+	}
+	c, err := b.v.Open(ctx, p, part)
+	if errors.Is(err, ErrUnknown) && part != Identity {
+		card, err := b.v.card(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		return b.create(ctx, p, part, card)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.opened = append(b.opened, c)
+	b.made[opening{patient: p, part: part}] = c
+	return c, nil
+}
+
+// card opens the identity compartment, reads who the patient is, and closes it.
+func (v *Vault) card(ctx context.Context, p id.Patient) (Card, error) {
+	c, err := v.Open(ctx, p, Identity)
+	if err != nil {
+		return Card{}, err
+	}
+	defer c.Close()
+	card, _, err := c.Card(ctx)
+	return card, err
+}
+
+// create makes the first key of a compartment and wraps it for every team that cares.
+func (b *Batch) create(ctx context.Context, p id.Patient, part string, card Card) (*Compartment, error) {
+	c := &Compartment{v: b.v, teams: b.teams, ring: &ring{patient: p, part: part, newest: 1, keys: map[uint64]seal.Key{1: seal.NewKey()}}, written: map[string]ledger.Write{}}
+	if err := b.wrapNewest(ctx, c, card); err != nil {
+		return nil, err
+	}
+	b.made[opening{patient: p, part: part}] = c
+	b.opened = append(b.opened, c)
+	return c, nil
+}
+
+func (b *Batch) wrapNewest(ctx context.Context, c *Compartment, card Card) error {
+	r := c.ring
+	caring, err := b.teams.caring(r.part, card.Care)
+	if err != nil {
+		return err
+	}
+	for _, team := range caring {
+		w, err := b.v.wrapFor(ctx, b.teams, r.patient, r.part, r.newest, r.keys[r.newest], team)
+		if err != nil {
+			return err
+		}
+		b.writes = append(b.writes, func(ctx context.Context, tx *store.Tx) error { return addWrap(ctx, tx, r.patient, r.part, w) })
+	}
+	return nil
+}
+
+// rekey makes a new version of the compartment's key, if a team that holds it
+// has a newer key than the wrap: nothing is written under a key that somebody
+// who left could hold.
+func (b *Batch) rekey(ctx context.Context, c *Compartment) error {
+	r := c.ring
+	if !r.stale {
+		return nil
+	}
+	card, ok := b.cards[r.patient]
+	if !ok {
+		var err error
+		if card, err = b.v.card(ctx, r.patient); err != nil {
+			return err
+		}
+	}
+	old := r.keys[r.newest]
+	r.newest++
+	r.keys[r.newest] = seal.NewKey()
+	r.stale = false
+	if err := b.wrapNewest(ctx, c, card); err != nil {
+		return err
+	}
+	version, box := r.newest, r.keys[r.newest].SealKey(old, b.v.olderSlot(r.patient, r.part, r.newest))
+	b.writes = append(b.writes, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO vault_older (patient, part, version, box) VALUES ($1, $2, $3, $4)`, r.patient, r.part, version, box)
+		return err
+	})
+	b.fact(ctx, ledger.Fact{Kind: "vault.rekeyed", Subject: string(r.patient), Part: r.part, Record: keyRecord(r.part), Version: int64(version), Hash: keyHash(r.keys[version])})
+	return nil
+}
+
+func (b *Batch) fact(ctx context.Context, f ledger.Fact) {
+	f.At, f.Actor = b.v.Now(), id.From(ctx)
+	b.facts = append(b.facts, f)
+}
+
+func (b *Batch) put(ctx context.Context, c *Compartment, d Draft, kind string) error {
+	return b.putRow(ctx, c, d, kind, int64(len(d.Body)), func(version uint64) (string, []byte, error) { return "", d.Body, nil })
+}
+
+// putRow seals a record and plans its row. content gives the blob's name, if
+// any, and what the row's box holds.
+func (b *Batch) putRow(ctx context.Context, c *Compartment, d Draft, kind string, size int64, content func(version uint64) (string, []byte, error)) error {
+	if err := b.rekey(ctx, c); err != nil {
+		return err
+	}
+	if d.At.IsZero() {
+		d.At = b.v.Now()
+	}
+	version, keyed := d.Version+1, c.ring.newest
+	key := c.ring.keys[keyed]
+	blob, body, err := content(version)
+	if err != nil {
+		return err
+	}
+	r := row{Entry: Entry{Record: d.Record, Version: version, At: d.At, Size: size}, keyed: keyed, blob: blob}
+	r.head = key.Seal(d.Head, c.slot("head", d.Record, version, keyed))
+	r.box = key.Seal(body, c.slot("record", d.Record, version, keyed))
+	sum := sha256.Sum256(r.box)
+	r.sum = sum[:]
+	hash := recordHash(r.head, r.sum)
+	b.writes = append(b.writes, func(ctx context.Context, tx *store.Tx) error {
+		return writeRow(ctx, tx, c.ring.patient, c.ring.part, r)
+	})
+	b.fact(ctx, ledger.Fact{Kind: kind, Subject: string(c.ring.patient), Part: c.ring.part, Record: recordName(c.ring.part, d.Record), Version: int64(version), Hash: hash})
+	c.written[recordName(c.ring.part, d.Record)] = ledger.Write{Version: int64(version), Hash: hash}
+	return nil
+}
+
+func writeRow(ctx context.Context, tx *store.Tx, p id.Patient, part string, r row) error {
+	if r.Version == 1 {
+		_, err := tx.ExecContext(ctx, `INSERT INTO vault_records (record, patient, part, version, keyed, at, head, box, sum, blob, size) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			r.Record, p, part, r.Version, r.keyed, r.At.UnixMilli(), r.head, r.box, r.sum, r.blob, r.Size)
+		if err != nil {
+			return fmt.Errorf("write record %s: %w", r.Record, err)
+		}
+		return nil
+	}
+	res, err := tx.ExecContext(ctx, `UPDATE vault_records SET version = $1, keyed = $2, at = $3, head = $4, box = $5, sum = $6, blob = $7, size = $8
+		WHERE record = $9 AND patient = $10 AND part = $11 AND version = $12`,
+		r.Version, r.keyed, r.At.UnixMilli(), r.head, r.box, r.sum, r.blob, r.Size, r.Record, p, part, r.Version-1)
+	if err != nil {
+		return fmt.Errorf("write record %s: %w", r.Record, err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(ErrConflict, err)
+	}
+	return nil
+}
+
+// PutStream writes a record whose body may be long: it is sealed as it is read,
+// in bounded memory, and never lies anywhere in plain.
+func (b *Batch) PutStream(ctx context.Context, c *Compartment, d Draft, body io.Reader) (id.Record, error) {
+	start, err := io.ReadAll(io.LimitReader(body, inline+1))
+	if err != nil {
+		return "", fmt.Errorf("read what is to be sealed: %w", err)
+	}
+	defer clear(start)
+	if len(start) <= inline {
+		d.Body = start
+		return b.Put(ctx, c, d)
+	}
+	if d.Record == "" {
+		d.Record = id.New[id.Record]()
+	}
+	// The key that seals the stream has to be the one the row names.
+	if err := b.rekey(ctx, c); err != nil {
+		return "", err
+	}
+	name := string(id.New[id.Record]())
+	size, err := b.seal(ctx, c, d, name, io.MultiReader(bytes.NewReader(start), body))
+	if err != nil {
+		return "", err
+	}
+	return d.Record, b.putRow(ctx, c, d, "vault.written", size, func(uint64) (string, []byte, error) {
+		return name, []byte(strconv.FormatInt(size, 10)), nil
+	})
+}
+
+// seal streams a body into a blob and returns its plain size.
+func (b *Batch) seal(ctx context.Context, c *Compartment, d Draft, name string, body io.Reader) (int64, error) {
+	pr, pw := io.Pipe()
+	sealed := make(chan int64, 1)
+	key, slot := c.ring.keys[c.ring.newest], c.slot("file", d.Record, d.Version+1, c.ring.newest)
+	go func() {
+		var size int64
+		w, err := key.SealStream(pw, slot)
+		if err == nil {
+			size, err = io.Copy(w, body)
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		sealed <- size
+		pw.CloseWithError(err)
+	}()
+	err := b.v.Blobs.Put(ctx, name, pr)
+	pr.CloseWithError(io.ErrClosedPipe) // where Put stopped early, sealing stops too
+	size := <-sealed
+	if err != nil {
+		return 0, fmt.Errorf("seal a stream: %w", err)
+	}
+	b.streams = append(b.streams, name)
+	return size, nil
+}
+
+// Commit writes everything, durably, in one transaction.
+func (b *Batch) Commit(ctx context.Context) error {
+	rows, err := b.v.dir.seal(ctx, b.v, b.teams, b.changed)
+	if err != nil {
+		b.Drop()
+		return err
+	}
+	err = b.v.DB.Update(ctx, func(tx *store.Tx) error {
+		for _, write := range b.writes {
+			if err := write(ctx, tx); err != nil {
+				return err
+			}
+		}
+		for _, f := range b.facts {
+			if err := ledger.Append(ctx, tx, f); err != nil {
+				return err
+			}
+		}
+		return b.v.dir.write(ctx, tx, rows)
+	})
+	if err != nil {
+		b.Drop()
+		return err
+	}
+	b.v.dir.take(rows)
+	b.streams = nil
+	b.Drop()
+	if len(rows) == 0 {
+		return nil
+	}
+	return b.v.merge(ctx, b.teams)
+}
+
+// Drop forgets the batch: keys are wiped, streams that nothing refers to are removed.
+func (b *Batch) Drop() {
+	for _, c := range b.opened {
+		c.Close()
+	}
+	for _, name := range b.streams {
+		b.v.Blobs.Delete(context.Background(), name)
+	}
+	b.opened, b.streams, b.writes, b.facts = nil, nil, nil, nil
+}

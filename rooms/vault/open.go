@@ -1,0 +1,301 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"quietroom/ground/id"
+	"quietroom/ground/ledger"
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+	"quietroom/ground/store/blobs"
+)
+
+// openFor is how long one opening lasts: the same session may read on in the
+// same compartment without another fact. It bounds what the ledger has to carry
+// while a page loads its parts; a minute later there is a new fact.
+const openFor = time.Minute
+
+type opening struct {
+	session id.Session
+	patient id.Patient
+	part    string
+}
+
+// Compartment is one opened compartment of one patient. Close it when done.
+type Compartment struct {
+	v       *Vault
+	teams   teams
+	ring    *ring
+	written map[string]ledger.Write
+}
+
+// Open lets the acting person into one compartment of one patient: keys, then
+// the gate, then the fact, and only then can anything be read. It returns
+// ErrNotYours, ErrUnknown, ErrChanged, ErrLocked, or the gate's *layer.Refusal.
+func (v *Vault) Open(ctx context.Context, p id.Patient, part string) (*Compartment, error) {
+	all, err := v.teams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &Compartment{v: v, teams: all}
+	if c.ring, err = v.openKeys(ctx, all, p, part); err != nil {
+		return nil, v.refused(ctx, p, part, err)
+	}
+	if v.Gate != nil {
+		if err := v.Gate.MayOpen(ctx, id.From(ctx), part); err != nil {
+			return nil, err
+		}
+	}
+	if c.written, err = v.Ledger.Written(ctx, string(p)); err != nil {
+		return nil, err
+	}
+	if err := c.checkKeys(); err != nil {
+		return nil, v.refused(ctx, p, part, err)
+	}
+	return c, v.recordOpening(ctx, p, part)
+}
+
+// checkKeys compares the newest key with the newest that the ledger knows: a
+// deleted newer key would let a leaver's key come back into use.
+func (c *Compartment) checkKeys() error {
+	w, ok := c.written[keyRecord(c.ring.part)]
+	switch {
+	case !ok && c.ring.newest == 1:
+		return nil
+	case ok && uint64(w.Version) == c.ring.newest && bytes.Equal(w.Hash, keyHash(c.ring.keys[c.ring.newest])):
+		return nil
+	}
+	return fmt.Errorf("%w: the newest key of %s of patient %s", ErrChanged, c.ring.part, c.ring.patient)
+}
+
+// recordOpening appends the fact that a compartment was opened, durably, before
+// anything is released.
+func (v *Vault) recordOpening(ctx context.Context, p id.Patient, part string) error {
+	a, now := id.From(ctx), v.Now()
+	o := opening{a.Session, p, part}
+	v.mu.Lock()
+	until, ok := v.opened[o]
+	v.mu.Unlock()
+	if ok && now.Before(until) {
+		return nil
+	}
+	if err := v.fact(ctx, ledger.Fact{Kind: "vault.opened", Subject: string(p), Part: part}); err != nil {
+		return err
+	}
+	v.remember(o, now)
+	return nil
+}
+
+// remember lets an opening last a while.
+func (v *Vault) remember(o opening, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.opened) > 10_000 {
+		clear(v.opened) // costs a fact more, never one less
+	}
+	v.opened[o] = now.Add(openFor)
+}
+
+// refused appends the fact that an opening was refused, and returns its reason.
+func (v *Vault) refused(ctx context.Context, p id.Patient, part string, reason error) error {
+	why := ""
+	switch {
+	case errors.Is(reason, ErrNotYours):
+		why = "not-yours"
+	case errors.Is(reason, ErrChanged):
+		why = "changed"
+	default:
+		return reason
+	}
+	return errors.Join(reason, v.fact(ctx, ledger.Fact{Kind: "vault.refused", Subject: string(p), Part: part, Reason: why}))
+}
+
+// fact appends one fact in the acting person's name.
+func (v *Vault) fact(ctx context.Context, f ledger.Fact) error {
+	f.At, f.Actor = v.Now(), id.From(ctx)
+	return v.DB.Update(ctx, func(tx *store.Tx) error { return ledger.Append(ctx, tx, f) })
+}
+
+// Close wipes the compartment's keys.
+func (c *Compartment) Close() { c.ring.wipe() }
+
+// Patient is whose compartment it is.
+func (c *Compartment) Patient() id.Patient { return c.ring.patient }
+
+// Entry is what a list shows of a record.
+type Entry struct {
+	Record  id.Record
+	Version uint64
+	At      time.Time
+	Head    []byte // what the room that wrote it put there
+	Size    int64  // of the body, in bytes
+}
+
+// row is one record as it is stored.
+type row struct {
+	Entry
+	keyed     uint64
+	head, box []byte
+	sum       []byte
+	blob      string
+}
+
+// recordName is a record's name in the ledger.
+func recordName(part string, r id.Record) string { return part + "." + string(r) }
+
+func recordHash(head, sum []byte) []byte {
+	h := sha256.Sum256(head)
+	both := sha256.Sum256(append(h[:], sum...))
+	return both[:]
+}
+
+func (c *Compartment) slot(kind string, r id.Record, version, keyed uint64) seal.Slot {
+	s := c.v.slot(kind, "", c.ring.patient, c.ring.part)
+	s.Record, s.Version, s.Chunk = string(r), version, 0
+	s.Holder = fmt.Sprint(keyed)
+	return s
+}
+
+// List returns the compartment's records, newest first. It compares them with
+// the ledger: a record that was deleted, put back or replaced gives ErrChanged.
+func (c *Compartment) List(ctx context.Context) ([]Entry, error) {
+	rows, err := c.v.DB.QueryContext(ctx, `SELECT record, version, keyed, at, head, sum, size FROM vault_records WHERE patient = $1 AND part = $2`, c.ring.patient, c.ring.part)
+	if err != nil {
+		return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
+	}
+	defer rows.Close()
+	var list []Entry
+	for rows.Next() {
+		var r row
+		var at int64
+		if err := rows.Scan(&r.Record, &r.Version, &r.keyed, &at, &r.head, &r.sum, &r.Size); err != nil {
+			return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
+		}
+		r.At = time.UnixMilli(at)
+		if err := c.openHead(&r); err != nil {
+			return nil, err
+		}
+		list = append(list, r.Entry)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
+	}
+	if want := c.writtenHere(); len(list) != want {
+		return nil, fmt.Errorf("%w: %s of patient %s holds %d records, the ledger knows %d", ErrChanged, c.ring.part, c.ring.patient, len(list), want)
+	}
+	slices.SortFunc(list, func(a, b Entry) int { return b.At.Compare(a.At) })
+	return list, nil
+}
+
+// writtenHere counts the records of this compartment that the ledger knows.
+func (c *Compartment) writtenHere() (n int) {
+	for name, w := range c.written {
+		if len(name) > len(c.ring.part) && name[:len(c.ring.part)+1] == c.ring.part+"." && !w.Removed() {
+			n++
+		}
+	}
+	return n
+}
+
+// openHead compares a row with the ledger and opens what lists show of it.
+func (c *Compartment) openHead(r *row) error {
+	changed := fmt.Errorf("%w: record %s of patient %s", ErrChanged, r.Record, c.ring.patient)
+	w, ok := c.written[recordName(c.ring.part, r.Record)]
+	if !ok || uint64(w.Version) != r.Version || !bytes.Equal(w.Hash, recordHash(r.head, r.sum)) {
+		return changed
+	}
+	key, ok := c.ring.keys[r.keyed]
+	if !ok {
+		return changed
+	}
+	head, err := key.Open(r.head, c.slot("head", r.Record, r.Version, r.keyed))
+	if err != nil {
+		return changed
+	}
+	r.Head = head
+	return nil
+}
+
+func (c *Compartment) row(ctx context.Context, rec id.Record) (r row, err error) {
+	rows, err := c.v.DB.QueryContext(ctx, `SELECT record, version, keyed, at, head, box, sum, blob, size FROM vault_records WHERE record = $1 AND patient = $2 AND part = $3`, rec, c.ring.patient, c.ring.part)
+	if err != nil {
+		return r, fmt.Errorf("read record %s: %w", rec, err)
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if w, ok := c.written[recordName(c.ring.part, rec)]; ok && !w.Removed() {
+			return r, fmt.Errorf("%w: record %s of patient %s is gone", ErrChanged, rec, c.ring.patient)
+		}
+		return r, ErrUnknown
+	}
+	var at int64
+	if err := rows.Scan(&r.Record, &r.Version, &r.keyed, &at, &r.head, &r.box, &r.sum, &r.blob, &r.Size); err != nil {
+		return r, fmt.Errorf("read record %s: %w", rec, err)
+	}
+	r.At = time.UnixMilli(at)
+	if sum := sha256.Sum256(r.box); !bytes.Equal(sum[:], r.sum) {
+		return r, fmt.Errorf("%w: record %s of patient %s", ErrChanged, rec, c.ring.patient)
+	}
+	return r, c.openHead(&r)
+}
+
+// Read opens a record's body whole. For what may be long, see Stream.
+func (c *Compartment) Read(ctx context.Context, rec id.Record) (Entry, []byte, error) {
+	e, s, err := c.Stream(ctx, rec)
+	if err != nil {
+		return e, nil, err
+	}
+	defer s.Close()
+	body, err := io.ReadAll(s)
+	return e, body, err
+}
+
+// Stream opens a record's body. What it gives out was checked, chunk by chunk.
+func (c *Compartment) Stream(ctx context.Context, rec id.Record) (Entry, io.ReadCloser, error) {
+	r, err := c.row(ctx, rec)
+	if err != nil {
+		return Entry{}, nil, err
+	}
+	key := c.ring.keys[r.keyed]
+	body, err := key.Open(r.box, c.slot("record", rec, r.Version, r.keyed))
+	if err != nil {
+		return Entry{}, nil, fmt.Errorf("%w: record %s of patient %s", ErrChanged, rec, c.ring.patient)
+	}
+	if r.blob == "" {
+		return r.Entry, io.NopCloser(bytes.NewReader(body)), nil
+	}
+	sealed, err := c.v.Blobs.Get(ctx, r.blob)
+	if errors.Is(err, blobs.ErrNotFound) {
+		return Entry{}, nil, fmt.Errorf("%w: the stream of record %s of patient %s is gone", ErrChanged, rec, c.ring.patient)
+	}
+	if err != nil {
+		return Entry{}, nil, fmt.Errorf("read record %s: %w", rec, err)
+	}
+	return r.Entry, stream{key.OpenStream(sealed, c.slot("file", rec, r.Version, r.keyed)), sealed}, nil
+}
+
+type stream struct {
+	io.Reader
+	io.Closer
+}
+
+// Card opens who the patient is. The compartment is Identity.
+func (c *Compartment) Card(ctx context.Context) (card Card, version uint64, err error) {
+	e, body, err := c.Read(ctx, id.Record(c.ring.patient))
+	if err != nil {
+		return card, 0, err
+	}
+	defer clear(body)
+	if err := json.Unmarshal(body, &card); err != nil {
+		return card, 0, fmt.Errorf("read card of patient %s: not readable", c.ring.patient)
+	}
+	return card, e.Version, nil
+}
