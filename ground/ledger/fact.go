@@ -46,7 +46,7 @@ func Append(ctx context.Context, tx *store.Tx, f Fact) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("append a fact: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO ledger_facts (body) VALUES ($1)`, string(encode(f))); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO ledger_waiting (body) VALUES ($1)`, string(encode(f))); err != nil {
 		return fmt.Errorf("append fact %s: %w", f.Kind, err)
 	}
 	return nil
@@ -58,49 +58,67 @@ func (f Fact) check() error {
 	switch {
 	case f.At.IsZero() || ms <= 0 || ms > maxTime:
 		return errors.New("it has no time")
-	case room == "" || deed == "" || len(f.Kind) > maxWord || !only(f.Kind, isKind):
+	case room == "" || deed == "" || len(f.Kind) > maxWord || !only(f.Kind, kind):
 		return errors.New(`its kind is not of the form "room.deed", in a-z, dots and dashes`)
 	case f.Version < 0:
 		return errors.New("its version is negative")
 	case f.Hash != nil && len(f.Hash) != sha256.Size:
 		return fmt.Errorf("its hash has %d bytes, want %d", len(f.Hash), sha256.Size)
 	}
-	for _, w := range f.words() {
+	for _, w := range [...]struct {
+		name, text string
+		form       form
+	}{
+		{"person", string(f.Actor.Person), ident}, {"device", string(f.Actor.Device), ident},
+		{"session", string(f.Actor.Session), ident}, {"subject", f.Subject, ident}, {"part", f.Part, fixed},
+		{"record", f.Record, ident}, {"reason", f.Reason, fixed}, {"ref", f.Ref, ident},
+	} {
 		if len(w.text) > maxWord {
 			return fmt.Errorf("its %s has %d characters, more than %d", w.name, len(w.text), maxWord)
 		}
-		if !only(w.text, w.allowed) {
-			return fmt.Errorf("its %s is not %s", w.name, w.want)
+		if !only(w.text, w.form) {
+			return fmt.Errorf("its %s is not %s", w.name, w.form)
 		}
 	}
 	return nil
 }
 
-type word struct {
-	name, text string
-	allowed    func(byte) bool
-	want       string
-}
+// form is what a text may be made of.
+type form byte
 
-func (f Fact) words() [8]word {
-	ident := func(name, text string) word { return word{name, text, isIdent, "an identifier (A-Z a-z 0-9 . -)"} }
-	fixed := func(name, text string) word { return word{name, text, isFixed, "a fixed word (a-z -)"} }
-	return [...]word{
-		ident("person", string(f.Actor.Person)), ident("device", string(f.Actor.Device)), ident("session", string(f.Actor.Session)),
-		ident("subject", f.Subject), fixed("part", f.Part), ident("record", f.Record),
-		fixed("reason", f.Reason), ident("ref", f.Ref),
+const (
+	fixed form = 1 << iota
+	kind
+	ident
+)
+
+func (f form) String() string {
+	if f == fixed {
+		return "a fixed word (a-z -)"
 	}
+	return "an identifier (A-Z a-z 0-9 . -)"
 }
 
-func only(s string, allowed func(byte) bool) bool {
+// forms tells in which forms a character may stand.
+var forms = func() (t [256]form) {
+	for c := range t {
+		switch {
+		case 'a' <= c && c <= 'z' || c == '-':
+			t[c] = fixed | kind | ident
+		case c == '.':
+			t[c] = kind | ident
+		case 'A' <= c && c <= 'Z' || '0' <= c && c <= '9':
+			t[c] = ident
+		}
+	}
+	return t
+}()
+
+func only(s string, f form) bool {
 	for i := range len(s) {
-		if !allowed(s[i]) {
+		if forms[s[i]]&f == 0 {
 			return false
 		}
 	}
 	return true
 }
-
-func isFixed(c byte) bool { return 'a' <= c && c <= 'z' || c == '-' }
-func isKind(c byte) bool  { return isFixed(c) || c == '.' }
-func isIdent(c byte) bool { return isKind(c) || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' }

@@ -23,7 +23,7 @@ type Key struct {
 // NewKey makes an Ed25519 key in the two text forms of the note package: signer
 // is secret, verifier is for witnesses and proof bundles.
 func NewKey(name string) (signer, verifier string, err error) {
-	if !only(strings.ReplaceAll(name, "/", ""), isIdent) || name == "" {
+	if !only(strings.ReplaceAll(name, "/", ""), ident) || name == "" {
 		return "", "", errors.New(`ledger: name the key "quietroom/" and the practice's identifier`)
 	}
 	return note.GenerateKey(rand.Reader, name)

@@ -76,7 +76,7 @@ func (l *Ledger) begin(tx *store.Tx) error {
 	}
 	var used bool
 	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM ledger_heads) OR EXISTS (SELECT 1 FROM ledger_tiles)
-		OR EXISTS (SELECT 1 FROM ledger_facts WHERE n IS NOT NULL)`).Scan(&used)
+		OR EXISTS (SELECT 1 FROM ledger_facts)`).Scan(&used)
 	if err != nil || used {
 		return err
 	}

@@ -150,3 +150,5 @@ func TestTheTreeIsTheOneOfRFC6962(t *testing.T) {
 		}
 	}
 }
+
+func hashOf(body string) Hash { return tlog.RecordHash([]byte(body)) }

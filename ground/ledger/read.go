@@ -2,9 +2,10 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"iter"
+	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,30 +24,46 @@ type Query struct {
 	Limit   int       // at most so many; 0: all
 }
 
-// Facts yields facts in the order they were written, those included that are
-// not numbered yet. A fact whose text cannot be read is yielded with an error
-// and its number, and the rest goes on. No connection is held between two facts.
+// Facts yields facts in the order of their numbers, and after them those that
+// wait for one; the other way round with Newest. A fact whose text cannot be
+// read is yielded with an error and its number, and the rest goes on. No
+// connection is held between two facts.
 func (l *Ledger) Facts(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		left, cursor := q.Limit, int64(0)
-		for {
+		var (
+			left   = q.Limit
+			cursor int64
+			last   = false
+			wait   = q.Newest // whether this page also holds the waiting facts
+		)
+		for !last {
 			size := pageSize
 			if q.Limit > 0 {
 				size = min(left, pageSize)
 			}
-			rows, err := l.page(ctx, q.sql(cursor, size))
+			rows, err := l.page(ctx, q.sql(cursor, size, wait))
 			if err != nil {
 				yield(Entry{}, fmt.Errorf("read facts: %w", err))
 				return
 			}
+			numbered := 0
 			for _, r := range rows {
+				if r.n > 0 {
+					numbered, cursor = numbered+1, r.n
+				} else if !q.matches(r) {
+					continue
+				}
 				if !yield(r.entry()) {
 					return
 				}
-				cursor = r.id
+				if left--; left == 0 {
+					return
+				}
 			}
-			if left -= len(rows); len(rows) < size || left == 0 {
-				return
+			if full := numbered == size; q.Newest {
+				last, wait = !full, false
+			} else {
+				last, wait = wait, !full
 			}
 		}
 	}
@@ -59,7 +76,7 @@ func (l *Ledger) Follow(ctx context.Context, from int64) iter.Seq2[Entry, error]
 	return func(yield func(Entry, error) bool) {
 		next := max(from, 1)
 		for {
-			rows, err := l.page(ctx, statement{`SELECT id, COALESCE(n, 0), body FROM ledger_facts WHERE n >= $1 ORDER BY n LIMIT $2`, []any{next, pageSize}})
+			rows, err := l.page(ctx, statement{`SELECT n, body FROM ledger_facts WHERE n >= $1 ORDER BY n LIMIT $2`, []any{next, pageSize}})
 			if ctx.Err() != nil {
 				return
 			}
@@ -98,18 +115,21 @@ func (w Write) Removed() bool { return string(w.Hash) == string(Nothing[:]) }
 // that carry a hash. Facts that are not numbered yet count, so that what was
 // written a moment ago can be opened.
 func (l *Ledger) Written(ctx context.Context, subject string) (map[string]Write, error) {
-	rows, err := l.page(ctx, statement{`SELECT id, COALESCE(n, 0), body FROM ledger_facts WHERE id IN
-		(SELECT MAX(id) FROM ledger_facts WHERE subject = $1 AND written IS NOT NULL GROUP BY written)`, []any{subject}})
+	rows, err := l.page(ctx, statement{`SELECT n, body FROM ledger_facts WHERE n IN
+			(SELECT MAX(n) FROM ledger_facts WHERE subject = $1 AND written IS NOT NULL GROUP BY written)
+		UNION ALL SELECT * FROM (SELECT 0, body FROM ledger_waiting WHERE body LIKE $2 ORDER BY id) AS w`, []any{subject, `%"` + subject + `"%`}})
 	if err != nil {
 		return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
 	}
 	written := make(map[string]Write, len(rows))
-	for _, r := range rows {
+	for _, r := range rows { // the waiting ones last
 		e, err := r.entry()
 		if err != nil {
 			return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
 		}
-		written[e.Record] = Write{Version: e.Version, Hash: e.Hash}
+		if e.Subject == subject && e.Record != "" && e.Hash != nil {
+			written[e.Record] = Write{Version: e.Version, Hash: e.Hash}
+		}
 	}
 	return written, nil
 }
@@ -119,22 +139,24 @@ type statement struct {
 	args []any
 }
 
-// sql asks for one page of facts behind the fact with the id cursor. The text
-// depends on which fields are set only, so that few statements are prepared.
-func (q Query) sql(cursor int64, limit int) statement {
-	s := statement{text: `SELECT id, COALESCE(n, 0), body FROM ledger_facts WHERE `}
+// sql asks for one page of numbered facts behind the fact cursor, and with wait
+// for all waiting ones in the same moment, so that none is missed while it gets
+// its number. The text depends only on which fields are set, so that few
+// statements are prepared.
+func (q Query) sql(cursor int64, limit int, wait bool) statement {
+	var s statement
 	arg := func(value any) string {
 		s.args = append(s.args, value)
 		return fmt.Sprintf("$%d", len(s.args))
 	}
-	var and []string
-	behind, order := " > ", " ORDER BY id"
+	behind, order := "n > ", ""
 	if q.Newest {
-		behind, order = " < ", " ORDER BY id DESC"
+		behind, order = "n < ", " DESC"
+		if cursor == 0 {
+			cursor = math.MaxInt64
+		}
 	}
-	if cursor != 0 {
-		and = append(and, "id"+behind+arg(cursor))
-	}
+	and := []string{behind + arg(cursor)}
 	if q.Subject != "" {
 		and = append(and, "subject = "+arg(q.Subject))
 	}
@@ -154,17 +176,34 @@ func (q Query) sql(cursor int64, limit int) statement {
 	if !q.Until.IsZero() {
 		and = append(and, "at < "+arg(q.Until.UnixMilli()))
 	}
-	if len(and) == 0 {
-		and = append(and, "id > 0")
+	numbered := `SELECT n, body FROM ledger_facts WHERE ` + strings.Join(and, " AND ") + ` ORDER BY n` + order + ` LIMIT ` + arg(limit)
+	waiting := `SELECT 0, body FROM ledger_waiting ORDER BY id` + order
+	switch {
+	case !wait:
+		s.text = numbered
+	case q.Newest:
+		s.text = `SELECT * FROM (` + waiting + `) AS w UNION ALL SELECT * FROM (` + numbered + `) AS f`
+	default:
+		s.text = `SELECT * FROM (` + numbered + `) AS f UNION ALL SELECT * FROM (` + waiting + `) AS w`
 	}
-	s.text += strings.Join(and, " AND ") + order + " LIMIT " + arg(limit)
 	return s
+}
+
+// matches tells whether a waiting fact is asked for.
+func (q Query) matches(r row) bool {
+	f, err := parse(r.body)
+	return err != nil || // its error is for the reader
+		(q.Subject == "" || f.Subject == q.Subject) &&
+			(q.Record == "" || f.Record == q.Record) &&
+			(len(q.Kinds) == 0 || slices.Contains(q.Kinds, f.Kind)) &&
+			(q.Since.IsZero() || f.At.UnixMilli() >= q.Since.UnixMilli()) &&
+			(q.Until.IsZero() || f.At.UnixMilli() < q.Until.UnixMilli())
 }
 
 // row is one fact as it is stored.
 type row struct {
-	id, n int64
-	body  string
+	n    int64 // 0: waiting
+	body string
 }
 
 func (r row) entry() (Entry, error) {
@@ -180,15 +219,11 @@ func (l *Ledger) page(ctx context.Context, s statement) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scan(rows)
-}
-
-func scan(rows *sql.Rows) ([]row, error) {
 	defer rows.Close()
 	var all []row
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(&r.id, &r.n, &r.body); err != nil {
+		if err := rows.Scan(&r.n, &r.body); err != nil {
 			return nil, err
 		}
 		all = append(all, r)

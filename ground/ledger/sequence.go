@@ -57,9 +57,13 @@ func (l *Ledger) Run(ctx context.Context) error {
 	}
 }
 
-func (l *Ledger) anyWaiting(ctx context.Context) (waiting bool, err error) {
-	err = l.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM ledger_facts WHERE n IS NULL)`).Scan(&waiting)
-	return waiting, err
+func (l *Ledger) anyWaiting(ctx context.Context) (bool, error) {
+	var first int64
+	err := l.db.QueryRowContext(ctx, `SELECT id FROM ledger_waiting ORDER BY id LIMIT 1`).Scan(&first)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // drain runs steps until none is left.
@@ -104,40 +108,67 @@ func (l *Ledger) step(ctx context.Context, tx *store.Tx) (int, error) {
 	if e.root() != head.Root {
 		return 0, ErrBroken
 	}
-	if err := number(ctx, tx, head.Size); err != nil {
+	bodies, last, err := readWaiting(ctx, tx)
+	if err != nil || len(bodies) == 0 {
 		return 0, err
 	}
-	if err := extend(ctx, tx, e); err != nil || e.size == head.Size {
+	if err := move(ctx, tx, head.Size, last, int64(len(bodies))); err != nil {
 		return 0, err
 	}
-	return int(e.size - head.Size), l.sign(ctx, tx, e.size, e.root())
+	if err := extend(ctx, tx, e, bodies); err != nil {
+		return 0, err
+	}
+	return len(bodies), l.sign(ctx, tx, e.size, e.root())
 }
 
-func number(ctx context.Context, tx *store.Tx, size int64) error {
-	_, err := tx.ExecContext(ctx, `UPDATE ledger_facts SET n = w.n
-		FROM (SELECT id, $1 + row_number() OVER (ORDER BY id) AS n FROM ledger_facts WHERE n IS NULL ORDER BY id LIMIT $2) AS w
-		WHERE ledger_facts.id = w.id`, size, batchSize)
+// readWaiting reads the facts that are next, and the id of the last of them.
+func readWaiting(ctx context.Context, tx *store.Tx) (bodies [][]byte, last int64, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT id, body FROM ledger_waiting ORDER BY id LIMIT $1`, batchSize)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read waiting facts: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&last, &body); err != nil {
+			return nil, 0, fmt.Errorf("read waiting facts: %w", err)
+		}
+		if _, err := parse(string(body)); err != nil {
+			return nil, 0, fmt.Errorf("waiting fact in row %d was not written by this program: %w", last, ErrBroken)
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies, last, rows.Err()
+}
+
+// move gives the facts that were read, up to the id last, their numbers after
+// size. It insists on their count: none may come or go between two statements.
+func move(ctx context.Context, tx *store.Tx, size, last, count int64) error {
+	added, err := tx.ExecContext(ctx, `INSERT INTO ledger_facts (n, body)
+		SELECT $1 + row_number() OVER (ORDER BY id), body FROM ledger_waiting WHERE id <= $2 ORDER BY id`, size, last)
 	if err != nil {
 		return fmt.Errorf("give numbers: %w", err)
+	}
+	removed, err := tx.ExecContext(ctx, `DELETE FROM ledger_waiting WHERE id <= $1`, last)
+	if err != nil {
+		return fmt.Errorf("give numbers: %w", err)
+	}
+	for _, done := range []sql.Result{added, removed} {
+		if n, err := done.RowsAffected(); err != nil || n != count {
+			return fmt.Errorf("gave numbers to %d facts instead of %d (%w)", n, count, err)
+		}
 	}
 	return nil
 }
 
-// extend adds the facts beyond the edge to the tree, and writes what changed of it.
-func extend(ctx context.Context, tx *store.Tx, e *edge) error {
-	bodies, err := readBodies(ctx, tx, e.size)
-	if err != nil {
-		return err
-	}
-	if len(bodies) == 0 {
-		return nil
-	}
+// extend adds facts to the tree, and writes what changed of it.
+func extend(ctx context.Context, tx *store.Tx, e *edge, bodies [][]byte) error {
 	var errs []error
 	old := e.size
 	for _, body := range bodies {
 		e.push(0, tlog.RecordHash(body), func(level int, hashes []Hash) {
-			last := (e.size>>(tileHeight*level))/tileWidth - 1
-			errs = append(errs, writeTile(ctx, tx, level, last, hashes))
+			full := (e.size>>(tileHeight*level))/tileWidth - 1
+			errs = append(errs, writeTile(ctx, tx, level, full, hashes))
 		})
 	}
 	for level, hashes := range e.levels {
@@ -148,26 +179,4 @@ func extend(ctx context.Context, tx *store.Tx, e *edge) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// readBodies reads the bodies that have numbers above n, and makes sure that no number is missing.
-func readBodies(ctx context.Context, tx *store.Tx, n int64) ([][]byte, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT n, body FROM ledger_facts WHERE n > $1 ORDER BY n`, n)
-	if err != nil {
-		return nil, fmt.Errorf("read facts after %d: %w", n, err)
-	}
-	defer rows.Close()
-	var bodies [][]byte
-	for rows.Next() {
-		var at int64
-		var body sql.RawBytes
-		if err := rows.Scan(&at, &body); err != nil {
-			return nil, fmt.Errorf("read facts after %d: %w", n, err)
-		}
-		if at != n+int64(len(bodies))+1 {
-			return nil, fmt.Errorf("fact %d is missing: %w", n+int64(len(bodies))+1, ErrBroken)
-		}
-		bodies = append(bodies, append([]byte(nil), body...))
-	}
-	return bodies, rows.Err()
 }

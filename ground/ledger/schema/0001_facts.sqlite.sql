@@ -1,8 +1,15 @@
--- One row is one fact. The body is the only truth: what lookups go by is
--- computed from it by the database and cannot disagree with it.
-CREATE TABLE ledger_facts (
+-- Facts are written here by the acts that they tell of, and stay until the
+-- sequencer moves them on, within 100 ms.
+CREATE TABLE ledger_waiting (
 	id INTEGER PRIMARY KEY, -- order of writing
-	n INTEGER UNIQUE,       -- place in the tree from 1; NULL until the sequencer has seen it
+	body TEXT NOT NULL
+);
+
+-- Facts with their number: the place in the tree, counted from 1. Rows are only
+-- ever added. The body is the only truth: what lookups go by is computed from
+-- it by the database and cannot disagree with it.
+CREATE TABLE ledger_facts (
+	n INTEGER PRIMARY KEY,
 	body TEXT NOT NULL,
 	at INTEGER GENERATED ALWAYS AS (body ->> '$.at') VIRTUAL,
 	kind TEXT GENERATED ALWAYS AS (body ->> '$.kind') VIRTUAL,
@@ -13,17 +20,16 @@ CREATE TABLE ledger_facts (
 CREATE INDEX ledger_facts_at ON ledger_facts (at);
 CREATE INDEX ledger_facts_kind ON ledger_facts (kind);
 CREATE INDEX ledger_facts_subject ON ledger_facts (subject) WHERE subject IS NOT NULL;
-CREATE INDEX ledger_facts_record ON ledger_facts (record) WHERE record IS NOT NULL;
 CREATE INDEX ledger_facts_written ON ledger_facts (subject, written) WHERE written IS NOT NULL;
 
 -- The tree: row (level, tile) holds up to 256 hashes of 32 bytes, each the
--- root of 256^level facts.
+-- root over 256^level facts.
 CREATE TABLE ledger_tiles (
 	level INTEGER NOT NULL,
 	tile INTEGER NOT NULL,
 	hashes BLOB NOT NULL,
 	PRIMARY KEY (level, tile)
-) WITHOUT ROWID;
+);
 
 -- The newest signed head, and the last one of every earlier day.
 CREATE TABLE ledger_heads (
