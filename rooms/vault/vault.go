@@ -34,6 +34,7 @@ const (
 	Identity = "identity" // who it is: names, contacts, safe contact
 	Chart    = "chart"    // what was said: notes, files, clinical resources
 	Billing  = "billing"  // what was charged
+	Shared   = "shared"   // what is about the practice and no patient; see House
 )
 
 // Errors that callers act upon.
@@ -132,7 +133,7 @@ func (t teams) kind(kind string) (layer.Team, error) {
 
 // caring returns the teams that a compartment's key is wrapped for.
 func (t teams) caring(part string, care []id.Team) (list []layer.Team, err error) {
-	if part == Identity {
+	if part == Identity || part == Shared {
 		dir, err := t.kind("directory")
 		return []layer.Team{dir}, err
 	}
