@@ -254,6 +254,8 @@ func TestBadInputIsReportedAndTheRestGoesOn(t *testing.T) {
 		{"a torn Bundle on a line", "a.ndjson", strings.ReplaceAll(bundle(ann, mood), "\n", "")[:130] + "\n" + bob, []string{"Patient/bob"}, 1, "the line ends inside"},
 		{"a patient elsewhere", "a.json", bundle(ann, sleep), []string{"Patient/ann"}, 2, "not among the files"},
 		{"a urn that leads nowhere", "a.json", bundle(ann, strings.Replace(sleep, "Patient/bob", "urn:uuid:7", 1)), []string{"Patient/ann"}, 2, "nowhere in this file"},
+		{"the same number on another server", "a.json", `{"resourceType":"Bundle","entry":[{"fullUrl":"https://a.example/Patient/ann","resource":` + ann + "},\n" +
+			`{"resource":` + strings.Replace(mood, "Patient/ann", "https://b.example/Patient/ann", 1) + `}]}`, []string{"Patient/ann"}, 2, "nowhere in this file"},
 		{"a line whose patient is missing", "a.ndjson", lines(ann, sleep), []string{"Patient/ann"}, 2, "not among the files"},
 		{"the same resource twice", "a.json", bundle(ann, mood, mood), []string{"Observation/1 Patient/ann"}, 0, ""},
 		{"the same id with other content", "a.json", bundle(ann, mood, strings.Replace(mood, ":1}", ":2}", 1)), []string{"Observation/1 Patient/ann"}, 3, "other content (line 2)"},
@@ -291,6 +293,18 @@ func TestAProblemNamesTheFileInWhichItStands(t *testing.T) {
 	_, problems := read(t, dir)
 	if len(problems) != 1 || problems[0].Number != 2 || problems[0].Line != 2 || problems[0].Patient != "ann" {
 		t.Errorf("got %s, want b.ndjson, line 2, patient ann", reasons(problems))
+	}
+}
+
+func TestALineIsNeverGuessedOntoOneOfTwoPatients(t *testing.T) {
+	dir := t.TempDir()
+	number := `{"resourceType":"Patient","id":"ann","identifier":[{"value":"%s","type":{"coding":[{"code":"MR"}]}}]}`
+	os.WriteFile(filepath.Join(dir, "a.json"), []byte(bundle(fmt.Sprintf(number, "1"))), 0o600)
+	os.WriteFile(filepath.Join(dir, "b.json"), []byte(bundle(fmt.Sprintf(number, "2"))), 0o600)
+	os.WriteFile(filepath.Join(dir, "c.ndjson"), []byte(lines(mood)), 0o600)
+	units, problems := read(t, dir)
+	if len(units) != 2 || len(problems) != 1 || problems[0].Number != 3 {
+		t.Errorf("%d units, problems %q: want two patients, and the line reported", len(units), reasons(problems))
 	}
 }
 

@@ -128,7 +128,13 @@ func (o *ownership) find(ref string) (int, bool) {
 		return i, true
 	}
 	i, ok := o.place[local(ref)]
-	return i, ok
+	return i, ok && !foreign(ref, o.all[i].FullURL)
+}
+
+// foreign reports whether a reference and a fullUrl of equal ending name two
+// servers: number 7 there is not number 7 here.
+func foreign(ref, fullURL string) bool {
+	return strings.Contains(ref, "://") && strings.Contains(fullURL, "://") && !strings.HasPrefix(ref, fullURL)
 }
 
 // direct follows a resource's own references to a Patient.
@@ -141,6 +147,9 @@ func (o *ownership) direct(r Resource) int {
 			return o.firstOf(i)
 		case !ok && namesPatient(local(ref)):
 			owner = abroad
+			if _, alike := o.place[local(ref)]; alike {
+				owner = nowhere
+			}
 		case !ok && owner == nobody && strings.HasPrefix(ref, "urn:"):
 			owner = nowhere
 		}
