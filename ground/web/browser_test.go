@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"quietroom/ground/web"
@@ -42,10 +43,10 @@ func TestEveryPartLooksRightInABrowser(t *testing.T) {
 	tab.EveryWay(url+"/step", "step", pictures)
 	tab.EveryWay(url+"/broken/x", "broken", pictures)
 	signIn(t, tab, url, ownerCookie)
-	for _, page := range []string{"parts", "patients", "refused", "error", "nowhere"} {
-		tab.EveryWay(url+"/"+page, page, pictures)
+	for _, name := range []string{"parts", "patients", "refused", "error", "nowhere"} {
+		tab.EveryWay(url+"/"+name, name, pictures)
 		tab.Width(320)
-		tab.Go(url + "/" + page)
+		tab.Go(url + "/" + name)
 		tab.Axe()
 	}
 	if pictures != "" {
@@ -198,11 +199,17 @@ func TestEnhancingNothingStillWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	tab.Go(url + "/patients")
-	tab.Type("#q", "fald\r")
+	submitted := chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.SendKeys(chromedp.CSS("#q"), "fald\r"))
+	if _, err := chromedp.Run(tab.Context(), submitted); err != nil {
+		t.Fatal(err)
+	}
+	if count := tab.See("#count"); count != "1 of 1,284 patients" {
+		t.Errorf("without scripts the search found %q", count)
+	}
 	tab.Go(url + "/going")
 	tab.Type("#words-of", "by hand")
 	tab.Click("form[data-unsaved] button")
-	tab.See("h1")
+	tab.Arrive("/parts")
 	if !slices.Contains(m.kept, "by hand") {
 		t.Errorf("without scripts the form kept %q", m.kept)
 	}
