@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -38,6 +39,15 @@ func TestMigrations(t *testing.T, open func() *store.DB) {
 			}
 		})
 		wantSum(t, db, `SELECT COALESCE(SUM(id), 0) FROM beds`, 1)
+		for room := range 20 {
+			name := fmt.Sprintf("room%d", room)
+			fsys := schema("0001_it.sql", "CREATE TABLE "+name+" (id BIGINT)")
+			together(2, func(i int) {
+				if err := []*store.DB{db, other}[i].Migrate(t.Context(), name, fsys); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	})
 	t.Run("a torn migration leaves nothing", func(t *testing.T) {
 		torn := schema("0001_beds.sql", "SELECT 1;",
