@@ -53,7 +53,7 @@ func opened(i int) Fact {
 	}
 }
 
-func appendFacts(t testing.TB, db *store.DB, facts ...Fact) {
+func appendFacts(t fataler, db *store.DB, facts ...Fact) {
 	t.Helper()
 	err := db.Update(context.Background(), func(tx *store.Tx) error {
 		for _, f := range facts {
@@ -152,3 +152,21 @@ func TestTheTreeIsTheOneOfRFC6962(t *testing.T) {
 }
 
 func hashOf(body string) Hash { return tlog.RecordHash([]byte(body)) }
+
+// fataler is a testing.TB or a rapid.T.
+type fataler interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+// empty begins a ledger anew.
+func empty(t fataler, l *Ledger) {
+	t.Helper()
+	for _, table := range []string{"facts", "waiting", "tiles", "heads"} {
+		exec(t, l.db, "DELETE FROM ledger_"+table)
+	}
+	if err := l.db.Update(context.Background(), l.begin); err != nil {
+		t.Fatal(err)
+	}
+}

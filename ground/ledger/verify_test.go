@@ -12,7 +12,7 @@ import (
 )
 
 // exec does what somebody with write access to the database does.
-func exec(t testing.TB, db *store.DB, query string, args ...any) {
+func exec(t fataler, db *store.DB, query string, args ...any) {
 	t.Helper()
 	err := db.Update(context.Background(), func(tx *store.Tx) error {
 		_, err := tx.ExecContext(context.Background(), query, args...)
@@ -28,7 +28,7 @@ func reader(l *Ledger) *Ledger {
 	return &Ledger{db: l.db, key: Key{name: l.key.name, verifier: l.key.verifier}, now: l.now}
 }
 
-func verify(t testing.TB, l *Ledger, witness ...Checkpoint) Report {
+func verify(t fataler, l *Ledger, witness ...Checkpoint) Report {
 	t.Helper()
 	r, err := l.Verify(context.Background(), Options{Witness: witness})
 	if err != nil {
@@ -42,6 +42,15 @@ func wantFinding(t testing.TB, r Report, want string) {
 	if r.Finding == nil || !strings.Contains(r.Finding.Text, want) {
 		t.Fatalf("verify says %+v, want %q", r.Finding, want)
 	}
+}
+
+// again takes the ledger out of a database.
+func again(t fataler, db *store.DB) {
+	t.Helper()
+	for _, table := range []string{"facts", "waiting", "tiles", "heads"} {
+		exec(t, db, "DROP TABLE IF EXISTS ledger_"+table)
+	}
+	exec(t, db, "DELETE FROM store_versions WHERE room = 'ledger'")
 }
 
 // days is a ledger of three days, with the head of each.
@@ -71,7 +80,7 @@ func days(t *testing.T, db *store.DB, sizes ...int) (l *Ledger, heads []Checkpoi
 
 const setBody = `UPDATE ledger_facts SET body = $2 WHERE n = $1`
 
-func bodyOf(t testing.TB, l *Ledger, n int64) (body string) {
+func bodyOf(t fataler, l *Ledger, n int64) (body string) {
 	t.Helper()
 	if err := l.db.QueryRowContext(context.Background(), `SELECT body FROM ledger_facts WHERE n = $1`, n).Scan(&body); err != nil {
 		t.Fatal(err)
@@ -176,13 +185,12 @@ func TestVerifyNamesTheFirstBadRow(t *testing.T) {
 	}
 	storetest.Databases(t, func(t *testing.T, open func() *store.DB) {
 		db := open()
+		if err := db.Migrate(t.Context(), "ledger", schema); err != nil {
+			t.Fatal(err)
+		}
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
-				for _, table := range []string{"facts", "waiting", "tiles", "heads"} {
-					exec(t, db, "DROP TABLE IF EXISTS ledger_"+table)
-				}
-				exec(t, db, "CREATE TABLE IF NOT EXISTS store_versions (room TEXT NOT NULL, version BIGINT NOT NULL, file TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (room, version))")
-				exec(t, db, "DELETE FROM store_versions WHERE room = 'ledger'")
+				again(t, db)
 				l, heads := days(t, db, 700, 600, 250)
 				if r := verify(t, l, heads...); !r.Held() || r.Facts != total || r.Witness != total {
 					t.Fatalf("an untouched ledger: %+v %+v", r, r.Finding)
