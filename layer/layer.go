@@ -172,6 +172,11 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return fmt.Sprintf("closed: %s. %s", r.Why, r.Fix) }
 
+// Refused is what web reads off a refusal for its page.
+func (r *Refusal) Refused() (why, fix string, minutes int, override string) {
+	return r.Why, r.Fix, r.Minutes, r.Override
+}
+
 // Team is a team as the signed roster has it, seen by one person.
 type Team struct {
 	ID    id.Team

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"time"
 
 	"quietroom/ground/id"
 	"quietroom/ground/ledger"
@@ -46,15 +45,6 @@ func (v *Vault) Begin(ctx context.Context) (*Batch, error) {
 		return nil, err
 	}
 	return &Batch{v: v, teams: all, made: map[opening]*Compartment{}, cards: map[id.Patient]Card{}}, nil
-}
-
-// Draft is a record to be written.
-type Draft struct {
-	Record  id.Record // to replace one; empty for a new one
-	Version uint64    // the version that was read, when replacing
-	At      time.Time // when it happened; zero: now
-	Head    []byte    // what lists show
-	Body    []byte
 }
 
 // Admit takes in a new patient. The card names the care teams.

@@ -78,27 +78,19 @@ type dirEntry struct {
 	card    Card
 }
 
-// Line is what a list shows of a patient.
-type Line struct {
-	Patient   id.Patient `json:"p"`
-	Name      string     `json:"n"`
-	Preferred string     `json:"c,omitempty"`
-	Born      string     `json:"b,omitempty"`
-	Phone     string     `json:"f,omitempty"`
-	Safe      string     `json:"s,omitempty"`
-	Care      []id.Team  `json:"t,omitempty"`
-	Next      int64      `json:"x,omitempty"`
-
+// dirLine is a line and what a search looks through to find it.
+type dirLine struct {
+	Line
 	text string
 }
 
-func line(e dirEntry) Line {
+func line(e dirEntry) dirLine {
 	c := e.card
-	l := Line{Patient: e.patient, Name: c.Shown(), Preferred: c.Preferred, Born: c.Born, Safe: c.Safe.Words, Care: c.Care, Next: c.Next, text: c.searchText()}
+	l := Line{Patient: e.patient, Name: c.Shown(), Preferred: c.Preferred, Born: c.Born, Safe: c.Safe.Words, Care: c.Care, Next: c.Next}
 	if len(c.Phones) > 0 {
 		l.Phone = c.Phones[0]
 	}
-	return l
+	return dirLine{l, searchText(c)}
 }
 
 // directoryKey returns the key that the directory is sealed under, if the
@@ -137,8 +129,8 @@ func (d *directory) seal(ctx context.Context, v *Vault, all teams, changed []dir
 }
 
 // encodeLine writes a line as its search text and its JSON, a newline between.
-func encodeLine(l Line) []byte {
-	shown, err := json.Marshal(l)
+func encodeLine(l dirLine) []byte {
+	shown, err := json.Marshal(l.Line)
 	if err != nil {
 		panic(err) // a Line always encodes
 	}

@@ -130,15 +130,6 @@ func (c *Compartment) Close() { c.ring.wipe() }
 // Patient is whose compartment it is.
 func (c *Compartment) Patient() id.Patient { return c.ring.patient }
 
-// Entry is what a list shows of a record.
-type Entry struct {
-	Record  id.Record
-	Version uint64
-	At      time.Time
-	Head    []byte // what the room that wrote it put there
-	Size    int64  // of the body, in bytes
-}
-
 // row is one record as it is stored.
 type row struct {
 	Entry

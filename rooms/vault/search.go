@@ -15,13 +15,6 @@ import (
 	"quietroom/ground/store"
 )
 
-// Found is what a search shows.
-type Found struct {
-	Lines []Line // in order of names, at most as many as asked for
-	Total int    // how many fit
-	All   int    // how many patients there are
-}
-
 // Search looks for patients by any part of name, birth date or phone number;
 // several words have to fit all. An empty text lists the first in order of
 // names. It appends one fact with the number shown and a sealed list of whom.
@@ -86,6 +79,7 @@ func (v *Vault) look(keys *dirKeys, words [][]byte, limit int) (f Found, err err
 	if err != nil {
 		return f, err
 	}
+	var lines []dirLine
 	wanted := limit
 	for i, s := range segments {
 		f.All += s.n - s.gone
@@ -98,7 +92,7 @@ func (v *Vault) look(keys *dirKeys, words [][]byte, limit int) (f Found, err err
 			return f, err
 		}
 		wanted -= len(some)
-		f.Lines = append(f.Lines, some...)
+		lines = append(lines, some...)
 	}
 	changed, err := v.openPending(keys)
 	if err != nil {
@@ -108,18 +102,20 @@ func (v *Vault) look(keys *dirKeys, words [][]byte, limit int) (f Found, err err
 		f.All++
 		if fits([]byte(l.text), words) {
 			f.Total++
-			f.Lines = append(f.Lines, l)
+			lines = append(lines, l)
 		}
 	}
-	for i := range f.Lines {
-		f.Lines[i].text = fold(f.Lines[i].Name)
+	for i := range lines {
+		lines[i].text = fold(lines[i].Name)
 	}
-	slices.SortFunc(f.Lines, Line.compare)
-	f.Lines = f.Lines[:min(limit, len(f.Lines))]
+	slices.SortFunc(lines, dirLine.compare)
+	for _, l := range lines[:min(limit, len(lines))] {
+		f.Lines = append(f.Lines, l.Line)
+	}
 	return f, nil
 }
 
-func (l Line) compare(m Line) int {
+func (l dirLine) compare(m dirLine) int {
 	return cmp.Or(strings.Compare(l.text, m.text), strings.Compare(string(l.Patient), string(m.Patient)))
 }
 
@@ -209,9 +205,8 @@ func fits(text []byte, words [][]byte) bool {
 }
 
 // linesAt opens the blocks that hold these places, and takes the lines.
-func (v *Vault) linesAt(keys *dirKeys, s *segment, at []int) ([]Line, error) {
-	var found []Line
-	var block []Line
+func (v *Vault) linesAt(keys *dirKeys, s *segment, at []int) ([]dirLine, error) {
+	var found, block []dirLine
 	opened := -1
 	for _, i := range at {
 		if i/blockSize != opened {

@@ -49,14 +49,14 @@ func (v *Vault) segmentSlot(kind string, s *segment, block int) seal.Slot {
 }
 
 // sealSegment seals lines, which are sorted, as one segment.
-func (v *Vault) sealSegment(key seal.Key, number, epoch uint64, lines []Line) *segment {
+func (v *Vault) sealSegment(key seal.Key, number, epoch uint64, lines []dirLine) *segment {
 	s := &segment{number: number, epoch: epoch, n: len(lines), dead: make([]bool, len(lines))}
 	var ids, texts, shown bytes.Buffer
 	for i, l := range lines {
 		ids.WriteString(string(l.Patient))
 		texts.WriteString(l.text)
 		texts.WriteByte('\n')
-		plain, _ := json.Marshal(l)
+		plain, _ := json.Marshal(l.Line)
 		shown.Write(plain)
 		shown.WriteByte('\n')
 		if (i+1)%blockSize == 0 || i == len(lines)-1 {
@@ -72,16 +72,16 @@ func (v *Vault) sealSegment(key seal.Key, number, epoch uint64, lines []Line) *s
 }
 
 // openBlock opens the shown lines of one block.
-func (v *Vault) openBlock(key seal.Key, s *segment, block int) ([]Line, error) {
+func (v *Vault) openBlock(key seal.Key, s *segment, block int) ([]dirLine, error) {
 	shown, err := key.Open(s.blocks[block], v.segmentSlot("lines", s, block))
 	if err != nil {
 		return nil, fmt.Errorf("%w: the directory", ErrChanged)
 	}
 	defer clear(shown)
-	var lines []Line
+	var lines []dirLine
 	for one := range bytes.Lines(shown) {
-		var l Line
-		if err := json.Unmarshal(one, &l); err != nil {
+		var l dirLine
+		if err := json.Unmarshal(one, &l.Line); err != nil {
 			return nil, errors.New("directory: an entry is not readable")
 		}
 		lines = append(lines, l)
@@ -90,13 +90,13 @@ func (v *Vault) openBlock(key seal.Key, s *segment, block int) ([]Line, error) {
 }
 
 // openSegment opens all of a segment that was not replaced, for merging.
-func (v *Vault) openSegment(key seal.Key, s *segment) ([]Line, error) {
+func (v *Vault) openSegment(key seal.Key, s *segment) ([]dirLine, error) {
 	texts, err := key.Open(s.texts, v.segmentSlot("texts", s, 0))
 	if err != nil {
 		return nil, fmt.Errorf("%w: the directory", ErrChanged)
 	}
 	defer clear(texts)
-	var lines []Line
+	var lines []dirLine
 	for block := range s.blocks {
 		some, err := v.openBlock(key, s, block)
 		if err != nil {
@@ -121,7 +121,7 @@ func (v *Vault) openSegment(key seal.Key, s *segment) ([]Line, error) {
 	return alive, nil
 }
 
-func (v *Vault) openEntry(keys *dirKeys, e sealedEntry) (l Line, err error) {
+func (v *Vault) openEntry(keys *dirKeys, e sealedEntry) (l dirLine, err error) {
 	key, err := keys.of(e.epoch)
 	if err != nil {
 		return l, err
@@ -132,7 +132,7 @@ func (v *Vault) openEntry(keys *dirKeys, e sealedEntry) (l Line, err error) {
 	}
 	defer clear(plain)
 	text, shown, _ := bytes.Cut(plain, []byte{'\n'})
-	if err := json.Unmarshal(shown, &l); err != nil || l.Patient != e.patient {
+	if err := json.Unmarshal(shown, &l.Line); err != nil || l.Patient != e.patient {
 		return l, fmt.Errorf("%w: the directory entry of patient %s", ErrChanged, e.patient)
 	}
 	l.text = string(text)
@@ -174,7 +174,7 @@ func (v *Vault) indexSegment(keys *dirKeys, s *segment) error {
 // freshen seals single changes together. The caller holds the lock.
 func (v *Vault) freshen(keys *dirKeys) error {
 	d := &v.dir
-	var lines []Line
+	var lines []dirLine
 	if d.fresh != nil {
 		key, err := keys.of(d.fresh.epoch)
 		if err != nil {
@@ -189,7 +189,7 @@ func (v *Vault) freshen(keys *dirKeys) error {
 		return err
 	}
 	lines = append(lines, changed...)
-	slices.SortFunc(lines, Line.compare)
+	slices.SortFunc(lines, dirLine.compare)
 	key, team, err := v.directoryKey(keys.ctx, keys.teams, 0)
 	if err != nil {
 		return err
@@ -202,8 +202,8 @@ func (v *Vault) freshen(keys *dirKeys) error {
 }
 
 // openPending opens the newest of the single changes of each patient.
-func (v *Vault) openPending(keys *dirKeys) ([]Line, error) {
-	var lines []Line
+func (v *Vault) openPending(keys *dirKeys) ([]dirLine, error) {
+	var lines []dirLine
 	for _, e := range v.dir.pending {
 		if v.dir.seen[e.patient] != e.at {
 			continue // replaced by a later one
@@ -273,13 +273,13 @@ func (v *Vault) current(keys *dirKeys, whole bool) error {
 	return nil
 }
 
-func (v *Vault) openAll(keys *dirKeys) ([]Line, error) {
+func (v *Vault) openAll(keys *dirKeys) ([]dirLine, error) {
 	d := &v.dir
 	all := d.base
 	if d.fresh != nil {
 		all = append(slices.Clone(all), d.fresh)
 	}
-	var lines []Line
+	var lines []dirLine
 	for _, s := range all {
 		key, err := keys.of(s.epoch)
 		if err != nil {
@@ -291,7 +291,7 @@ func (v *Vault) openAll(keys *dirKeys) ([]Line, error) {
 		}
 		lines = append(lines, some...)
 	}
-	slices.SortFunc(lines, Line.compare)
+	slices.SortFunc(lines, dirLine.compare)
 	return lines, nil
 }
 

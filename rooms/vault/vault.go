@@ -31,24 +31,19 @@ var schema embed.FS
 
 // The compartments of a patient.
 const (
-	Identity = "identity" // who it is: names, contacts, safe contact
-	Chart    = "chart"    // what was said: notes, files, clinical resources
-	Billing  = "billing"  // what was charged
-	Shared   = "shared"   // what is about the practice and no patient; see House
+	Identity = layer.PartIdentity
+	Chart    = layer.PartChart
+	Billing  = layer.PartBilling
+	Shared   = layer.PartShared // see House
 )
 
-// Errors that callers act upon.
+// Errors that callers act upon; see package layer.
 var (
-	// ErrNotYours means that no team of the person cares for the patient in that compartment.
-	ErrNotYours = errors.New("vault: no team of this person cares for the patient there")
-	// ErrUnknown means that there is no such patient or record.
-	ErrUnknown = errors.New("vault: unknown")
-	// ErrChanged means that rows were moved, replaced, put back or deleted from outside.
-	ErrChanged = errors.New("vault: the stored record is not the one that was written")
-	// ErrConflict means that somebody else wrote the record meanwhile.
-	ErrConflict = errors.New("vault: somebody else changed it meanwhile")
-	// ErrLocked means that nobody is signed in who could open anything.
-	ErrLocked = errors.New("vault: nobody is signed in")
+	ErrNotYours = layer.ErrNotYours
+	ErrUnknown  = layer.ErrUnknown
+	ErrChanged  = layer.ErrChanged
+	ErrConflict = layer.ErrConflict
+	ErrLocked   = layer.ErrLocked
 )
 
 // Keys hands out team keys of the acting person. identity implements it, for
