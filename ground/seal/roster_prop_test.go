@@ -390,6 +390,9 @@ func TestPinsNoticeAListThatWasPutBackOrReplaced(t *testing.T) {
 
 func TestAClonedRosterGoesItsOwnWay(t *testing.T) {
 	r, chain := longPractice("P")
+	for range 3 { // so that the list of heads has room at its end
+		chain = append(chain, must(r.Sign("ana", users()[0].Signer, Entry{At: 9, Act: Assign, Person: "ana", Roles: []string{Owner}})))
+	}
 	before := written(r)
 	a, b := r.Clone(), r.Clone()
 	key := users()[3].Pair.Public()
@@ -397,6 +400,9 @@ func TestAClonedRosterGoesItsOwnWay(t *testing.T) {
 	must(b.Sign("ana", users()[0].Signer, Entry{At: 9, Act: Form, Team: "t", Kind: "care", Members: []string{"ana"}, Epoch: 2, Commitment: NewKey().Commitment(), Public: key}))
 	if written(r) != before || bytes.Equal(a.head(), b.head()) || must(ReadRoster(chain, nil)).Number != r.Number {
 		t.Error("what was signed on a clone shows in the roster, or in another clone")
+	}
+	if bytes.Equal(a.Pin().Head, b.Pin().Head) || a.CheckPin(b.Pin(), nil) == nil {
+		t.Error("two clones share their heads")
 	}
 	if bytes.Equal(must(json.Marshal(a.teams)), must(json.Marshal(b.teams))) {
 		t.Error("two clones share a team's commitments")
@@ -414,5 +420,95 @@ func TestSigningLeavesTheCallersListsAlone(t *testing.T) {
 	}
 	if team, _ := r.Team("t"); !slices.Equal(team.Members, []string{"ana", "jo"}) {
 		t.Errorf("the team is %v", team.Members)
+	}
+}
+
+// The rules of the roster, one by one: what an owner may is refused to others,
+// and some things are refused to everybody.
+func TestWhatTheRosterRefuses(t *testing.T) {
+	const ana, jo, lee, left = 0, 1, 2, 3 // owner, clinician, owner who is one no more, owner who has left
+	r, _ := begun("P")
+	key, inbox := NewKey(), users()[6].Pair.Public()
+	keys := func(i int) *Keys { k := users()[i].Keys(); return &k }
+	team := Entry{Act: Form, Team: "t", Kind: "care", Members: []string{"ana", "jo"}, Epoch: 1, Commitment: key.Commitment(), Public: inbox}
+	for _, e := range []Entry{
+		{Act: Join, Person: "jo", Keys: keys(jo), Roles: []string{"clinician"}},
+		{Act: Join, Person: "lee", Keys: keys(lee), Roles: []string{Owner}},
+		{Act: Join, Person: "left", Keys: keys(left), Roles: []string{Owner}},
+		team,
+		{Act: Assign, Person: "lee", Roles: []string{"clinician"}},
+		{Act: Leave, Person: "left"},
+	} {
+		must(r.Sign("ana", users()[0].Signer, e))
+	}
+	formed := func(change func(*Entry)) Entry { e := team; change(&e); return e }
+	newKey := func(e *Entry) { e.Epoch, e.Commitment = 2, NewKey().Commitment() }
+	offCurve := append([]byte{4}, make([]byte, 64)...)
+	for _, c := range []struct {
+		what string
+		user int
+		by   string
+		e    Entry
+		want string
+	}{
+		{"a clinician gives herself a role", jo, "jo", Entry{Act: Assign, Person: "jo", Roles: []string{Owner}}, "only an owner"},
+		{"a clinician makes herself leave", jo, "jo", Entry{Act: Leave, Person: "jo"}, "only an owner"},
+		{"a clinician changes another's keys", jo, "jo", Entry{Act: Rekey, Person: "ana", Keys: keys(jo)}, "only an owner"},
+		{"a clinician changes another's doors", jo, "jo", Entry{Act: Doors, Person: "ana"}, "only an owner"},
+		{"a clinician lets somebody join", jo, "jo", Entry{Act: Join, Person: "new", Keys: keys(5)}, "only an owner"},
+		{"a clinician forms a team", jo, "jo", formed(newKey), "only an owner"},
+		{"a clinician names a key", jo, "jo", Entry{Act: Name, Name: "recovery", Public: inbox}, "only an owner"},
+		{"who is an owner no more", lee, "lee", formed(newKey), "only an owner"},
+		{"an owner who has left", left, "left", formed(newKey), "nobody of that name"},
+		{"an owner who has left gives himself keys", left, "left", Entry{Act: Rekey, Person: "left", Keys: keys(5)}, "nobody of that name"},
+		{"somebody who never was here", 5, "new", formed(newKey), "nobody of that name"},
+		{"a clinician in the owner's name", jo, "ana", formed(newKey), "signature"},
+		{"keys for who has left", ana, "ana", Entry{Act: Rekey, Person: "left", Keys: keys(5)}, "nobody who belongs"},
+		{"who has left joins again", ana, "ana", Entry{Act: Join, Person: "left", Keys: keys(left)}, "here already"},
+		{"a signing key off the curve", ana, "ana", Entry{Act: Join, Person: "new", Keys: &Keys{inbox, offCurve}}, "valid public keys"},
+		{"a pair that is none", ana, "ana", Entry{Act: Join, Person: "new", Keys: &Keys{make([]byte, 1249), keys(5).Sign}}, "valid public keys"},
+		{"keys that are missing", ana, "ana", Entry{Act: Rekey, Person: "jo"}, "valid public keys"},
+		{"a member who has left", ana, "ana", formed(func(e *Entry) { newKey(e); e.Members = []string{"left"} }), "member who does not belong"},
+		{"a member out, the key the same", ana, "ana", formed(func(e *Entry) { e.Members = []string{"ana"} }), "takes a member out"},
+		{"the old key under a new number", ana, "ana", formed(func(e *Entry) { e.Epoch = 2 }), "had before"},
+		{"another key under the old number", ana, "ana", formed(func(e *Entry) { e.Commitment = NewKey().Commitment() }), "without a new number"},
+		{"another inbox under the old number", ana, "ana", formed(func(e *Entry) { e.Public = users()[7].Pair.Public() }), "without a new number"},
+		{"a number left out", ana, "ana", formed(func(e *Entry) { newKey(e); e.Epoch = 3 }), "without a new number"},
+		{"an inbox that is no key", ana, "ana", formed(func(e *Entry) { newKey(e); e.Public = inbox[1:] }), "no valid public key of the team"},
+		{"a team of another kind", ana, "ana", formed(func(e *Entry) { newKey(e); e.Kind = "billing" }), "names no team"},
+		{"the last owner leaves", ana, "ana", Entry{Act: Leave, Person: "ana"}, "without an owner"},
+		{"the last owner gives it up", ana, "ana", Entry{Act: Assign, Person: "ana"}, "without an owner"},
+		{"a second founding", ana, "ana", Entry{Act: Found, Practice: "Q", Person: "ana", Keys: keys(ana), Roles: []string{Owner}}, "founded once"},
+		{"an act of tomorrow", ana, "ana", Entry{Act: "tomorrow"}, "unknown"},
+		{"a role in an entry about doors", ana, "ana", Entry{Act: Doors, Person: "jo", Roles: []string{Owner}}, "more than its act"},
+	} {
+		before := written(r)
+		if _, err := r.Sign(c.by, users()[c.user].Signer, c.e); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want it refused: %s", c.what, err, c.want)
+		}
+		if written(r) != before {
+			t.Errorf("%s: refused, and the roster changed", c.what)
+		}
+	}
+}
+
+// Entries that an owner did sign, on another branch or with another number.
+func TestSignedEntriesFitInTheirOwnPlaceOnly(t *testing.T) {
+	r, _ := longPractice("P")
+	a, b := r.Clone(), r.Clone()
+	owner := users()[0].Signer
+	name := func(r *Roster, n string) Signed {
+		return must(r.Sign("ana", owner, Entry{At: 9, Act: Name, Name: n, Public: users()[3].Pair.Public()}))
+	}
+	name(a, "a")
+	name(b, "b")
+	if err := a.Add(name(b, "c")); err == nil {
+		t.Error("an entry of one branch goes on another")
+	}
+	for _, n := range []uint64{0, a.Number, a.Number + 2} {
+		body := must(json.Marshal(Entry{Number: n, Previous: a.head(), By: "ana", At: 9, Act: Name, Name: "n", Public: users()[3].Pair.Public()}))
+		if err := a.Add(Signed{body, must(owner.Sign(entryLabel, body))}); err == nil {
+			t.Errorf("entry %d follows entry %d", n, a.Number)
+		}
 	}
 }
