@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -181,7 +182,11 @@ func (v *visit) frame(view View) (frame, error) {
 	if v.mux == nil {
 		return f, nil
 	}
-	for _, name := range view.Scripts {
+	names := view.Scripts
+	if v.signed {
+		names = slices.Concat(v.mux.signed, names)
+	}
+	for _, name := range slices.Compact(names) {
 		p, ok := v.mux.static.paths[name]
 		if !ok {
 			return f, fmt.Errorf("no script %s", name)

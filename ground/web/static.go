@@ -99,3 +99,7 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request) bool {
 // Script adds a room's own script, an ES module, to the static files. A page
 // asks for it by name in View.Scripts. Call it before serving.
 func (m *Mux) Script(name string, content []byte) { m.static.add(name, content) }
+
+// ScriptForSigned has a script, added with Script, on every page that somebody
+// with a live session sees. Call it before serving.
+func (m *Mux) ScriptForSigned(name string) { m.signed = append(m.signed, name) }

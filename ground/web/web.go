@@ -86,6 +86,7 @@ type Mux struct {
 	sessions Sessions
 	origin   *http.CrossOriginProtection
 	static   *files
+	signed   []string // scripts of every page of a live session
 	nav      []NavItem
 	own      *Pages
 }
