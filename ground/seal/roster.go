@@ -457,7 +457,7 @@ func (r *Roster) CheckTeamKey(team string, epoch uint64, k Key) error {
 // Pin is what a person's seed remembers of the chain: a database whose chain was
 // put back to an older one, or replaced by another, is noticed at the next
 // sign-in. The pin lies in the same database, so putting back all of it, pins
-// included, is noticed only by who remembers elsewhere: the kit and the agents.
+// included, is noticed only by who remembers elsewhere: the agents, as witnesses.
 type Pin struct {
 	Root   []byte `json:"root"`
 	Number uint64 `json:"number"`

@@ -21,7 +21,7 @@ func TestASecretNeverPrintsItself(t *testing.T) {
 			fmt.Fprintf(&log, verb+"\n", secret)
 		}
 	}
-	for _, shown := range []string{"ab", "AB", "171", "253", "10101011", "\u00ab", c.Text(), "VANA"} {
+	for _, shown := range []string{"ab", "AB", "171", "253", "10101011", "\u00ab", c.Text()} {
 		if bytes.Contains(log.Bytes(), []byte(shown)) {
 			t.Errorf("a secret printed itself as %q:\n%s", shown, log.String())
 		}
