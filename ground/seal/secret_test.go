@@ -87,3 +87,35 @@ func TestAWipedKeyIsGone(t *testing.T) {
 		t.Error("rings are kept as JSON, sealed:", err)
 	}
 }
+
+// Check says what the library says, at every border of a coefficient and of a length.
+func TestAPublicKeyIsCheckedAsTheLibraryDoes(t *testing.T) {
+	good := must(PairFrom(NewKey())).Public()
+	say := func(p Public, want bool) {
+		t.Helper()
+		_, err := kem().NewPublicKey(p)
+		if ours := p.Check() == nil; ours != want || (err == nil) != want {
+			t.Errorf("Check says %v, the library %v, want %v", ours, err, want)
+		}
+	}
+	for c, want := range map[uint16]bool{0: true, 3328: true, 3329: false, 3330: false, 4095: false} {
+		for _, at := range []int{0, 3, 1149} { // a coefficient is the lower or the upper half of three bytes
+			p := bytes.Clone(good)
+			p[at], p[at+1] = byte(c), p[at+1]&0xf0|byte(c>>8)
+			say(p, want)
+			p = bytes.Clone(good)
+			p[at+1], p[at+2] = p[at+1]&15|byte(c<<4), byte(c>>4)
+			say(p, want)
+		}
+	}
+	say(good[:len(good)-1], false)
+	say(append(bytes.Clone(good), 0), false)
+	for _, at := range []int{kemSize, kemSize + 1, len(good) - 1} {
+		p := bytes.Clone(good)
+		p[at] ^= 1
+		say(p, false)
+	}
+	p := bytes.Clone(good)
+	copy(p[kemSize-32:kemSize], bytes.Repeat([]byte{0xff}, 32)) // the seed of the matrix is any bytes
+	say(p, true)
+}
