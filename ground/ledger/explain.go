@@ -50,7 +50,7 @@ func (v *verification) blame(ctx context.Context, n int64, leaf Hash) (*Finding,
 	if err != nil {
 		return nil, err
 	}
-	if v.report.Head.Note == "" || root != v.report.Head.Root {
+	if root != v.report.Head.Root {
 		leaves[n-1] = leaf
 		if merkle(leaves) == v.report.Head.Root {
 			return found(n, "fact %d: its stored hash was changed", n), nil

@@ -209,6 +209,23 @@ func TestTheSequencerNumbersWithin100ms(t *testing.T) {
 	}
 }
 
+func TestALeaseThatNeverEndsDelaysAndStopsNobody(t *testing.T) {
+	l := openLedger(t)
+	wrong := time.Now().Add(70 * 365 * 24 * time.Hour)
+	if held, err := l.db.Lease(t.Context(), leaseName, "AN INSTANCE THAT DIED", wrong, leaseTime); err != nil || !held {
+		t.Fatal(held, err)
+	}
+	appendMany(t, l, 1)
+	turn := turn{l: l, holder: "ANOTHER"}
+	if mine, err := turn.take(t.Context()); err != nil || mine {
+		t.Fatalf("it steps in at once (%v)", err)
+	}
+	turn.since = turn.since.Add(-2*leaseTime - time.Second)
+	if mine, err := turn.take(t.Context()); err != nil || !mine {
+		t.Fatalf("nobody numbers the facts any more (%v)", err)
+	}
+}
+
 func TestARestartBetweenWritingAndNumberingLosesNothing(t *testing.T) {
 	storetest.Databases(t, func(t *testing.T, open func() *store.DB) {
 		key := testKey(t)

@@ -21,18 +21,19 @@ const (
 )
 
 // Run numbers facts as they come, until ctx ends; then it numbers what is still
-// waiting and returns nil. Several instances may run it: one at a time works, by
-// a lease that is only taken while there is work, so that an idle house writes
-// nothing. It returns ErrBroken as soon as the tree is not the signed one.
+// waiting and returns nil. It returns the first error: ErrBroken needs a person,
+// after any other one (a full disk, a lost connection) it may be run again.
+//
+// Several instances may run it. One at a time works, by a lease that is only
+// taken while there is work, so that an idle house writes nothing. The lease
+// saves work and is not needed for order: where its holder numbers nothing, or
+// where a wrong clock made it last for years, another one steps in.
 func (l *Ledger) Run(ctx context.Context) error {
 	if l.key.signer == nil {
 		return ErrKeyless
 	}
-	var (
-		holder = rand.Text()
-		until  time.Time // by the monotonic clock: a wrong wall clock stops nobody
-		tick   = time.NewTicker(pollTime)
-	)
+	t := turn{l: l, holder: rand.Text()}
+	tick := time.NewTicker(pollTime)
 	defer tick.Stop()
 	for {
 		select {
@@ -40,15 +41,8 @@ func (l *Ledger) Run(ctx context.Context) error {
 			return l.drain(context.WithoutCancel(ctx))
 		case <-tick.C:
 		}
-		waiting, err := l.anyWaiting(ctx)
-		if err == nil && waiting && time.Now().After(until) {
-			var held bool
-			if held, err = l.db.Lease(ctx, leaseName, holder, l.now(), leaseTime); held {
-				until = time.Now().Add(leaseTime / 2)
-			}
-			waiting = held
-		}
-		if err == nil && waiting {
+		mine, err := t.take(ctx)
+		if err == nil && mine {
 			err = l.drain(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
@@ -57,13 +51,45 @@ func (l *Ledger) Run(ctx context.Context) error {
 	}
 }
 
-func (l *Ledger) anyWaiting(ctx context.Context) (bool, error) {
-	var first int64
-	err := l.db.QueryRowContext(ctx, `SELECT id FROM ledger_waiting ORDER BY id LIMIT 1`).Scan(&first)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+// turn tells one instance whether it is its turn to number facts. Its times are
+// the machine's monotonic ones.
+type turn struct {
+	l      *Ledger
+	holder string
+	until  time.Time // the lease is held
+	first  int64     // the fact that has waited longest, 0 if none waits
+	since  time.Time // when it was first seen to be that
+}
+
+func (t *turn) take(ctx context.Context) (mine bool, err error) {
+	first, err := t.l.firstWaiting(ctx)
+	if err != nil || first == 0 {
+		t.first = 0
+		return false, err
 	}
-	return err == nil, err
+	now := time.Now()
+	if first != t.first {
+		t.first, t.since = first, now
+	}
+	if now.Before(t.until) {
+		return true, nil
+	}
+	if mine, err = t.l.db.Lease(ctx, leaseName, t.holder, t.l.now(), leaseTime); err != nil {
+		return false, err
+	}
+	if mine {
+		t.until = now.Add(leaseTime / 2)
+	}
+	return mine || now.Sub(t.since) > 2*leaseTime, nil
+}
+
+// firstWaiting returns the row of the fact that has waited longest, 0 if none waits.
+func (l *Ledger) firstWaiting(ctx context.Context) (first int64, err error) {
+	err = l.db.QueryRowContext(ctx, `SELECT id FROM ledger_waiting ORDER BY id LIMIT 1`).Scan(&first)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return first, err
 }
 
 // drain runs steps until none is left.

@@ -49,14 +49,16 @@ func found(fact int64, format string, args ...any) *Finding {
 //
 // What was truncated or rewritten with the real key is found only with a witness.
 func (l *Ledger) Verify(ctx context.Context, o Options) (Report, error) {
+	var unnumbered error
 	if l.key.signer != nil {
-		if err := l.drain(ctx); err != nil && !errors.Is(err, ErrBroken) {
-			return Report{}, fmt.Errorf("verify: %w", err)
-		}
+		unnumbered = l.drain(ctx)
 	}
 	v := &verification{l: l, o: o}
 	if err := v.run(ctx); err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
+	}
+	if v.report.Held() && unnumbered != nil {
+		return v.report, fmt.Errorf("verify: %w", unnumbered)
 	}
 	return v.report, nil
 }
@@ -66,17 +68,19 @@ type verification struct {
 	o      Options
 	report Report
 
-	numbered int64        // the highest number there is, or stored hash
-	heads    []Checkpoint // the signed ones, by size
-	badHead  *Finding
-	roots    []Hash // of every full tile, computed from the facts
-	badTile  int64  // the first tile whose facts and hashes differ, -1 if none
+	lowest  int64        // the lowest number there is
+	highest int64        // and the highest
+	heads   []Checkpoint // the signed ones, by size
+	badHead *Finding
+	roots   []Hash // of every full tile, computed from the facts
+	badTile int64  // the first tile whose facts and hashes differ, -1 if none
 }
 
 func (v *verification) run(ctx context.Context) error {
 	// First how far facts go, then the heads: a head never falls behind.
-	err := v.l.db.QueryRowContext(ctx, `SELECT COALESCE((SELECT MAX(n) FROM ledger_facts), 0), (SELECT count(*) FROM ledger_waiting)`).
-		Scan(&v.numbered, &v.report.Waiting)
+	err := v.l.db.QueryRowContext(ctx, `SELECT COALESCE((SELECT MIN(n) FROM ledger_facts), 1),
+		COALESCE((SELECT MAX(n) FROM ledger_facts), 0), (SELECT count(*) FROM ledger_waiting)`).
+		Scan(&v.lowest, &v.highest, &v.report.Waiting)
 	if err != nil {
 		return err
 	}
@@ -130,7 +134,6 @@ func (v *verification) readHeads(ctx context.Context) error {
 	if v.badHead == nil {
 		v.badHead = found(0, "the head of the tree is missing")
 	}
-	v.report.Facts = v.numbered // without a head, facts can still be compared with their hashes
 	return rows.Err()
 }
 
@@ -354,9 +357,13 @@ func (v *verification) narrow(ctx context.Context, good, size int64) (*Finding, 
 
 func (v *verification) head(context.Context) (*Finding, error) { return v.badHead, nil }
 
-// beyond finds what a head no longer covers because it was put back.
+// beyond finds numbers that no head covers: the head was put back, or somebody
+// has put in a fact without it.
 func (v *verification) beyond(ctx context.Context) (*Finding, error) {
-	if n := v.report.Facts + 1; v.numbered >= n {
+	if v.lowest < 1 {
+		return found(v.lowest, "fact %d: numbers begin at 1, it was put in by a stranger", v.lowest), nil
+	}
+	if n := v.report.Facts + 1; v.highest >= n {
 		return found(n, "fact %d has a number, and no signed head covers it", n), nil
 	}
 	return nil, nil

@@ -179,6 +179,17 @@ func TestVerifyNamesTheFirstBadRow(t *testing.T) {
 		{"all heads are taken away", func(t *testing.T, l *Ledger, _ []Checkpoint) {
 			exec(t, l.db, `DELETE FROM ledger_heads`)
 		}, "the head of the tree is missing"},
+		{"a stranger puts in a numbered fact, and others wait", func(t *testing.T, l *Ledger, _ []Checkpoint) {
+			exec(t, l.db, `INSERT INTO ledger_facts (n, body) VALUES ($1, $2)`, total+1, forged(1))
+			appendMany(t, l, 3)
+		}, "fact 1551 has a number, and no signed head covers it"},
+		{"a stranger puts in a fact before the first", func(t *testing.T, l *Ledger, _ []Checkpoint) {
+			exec(t, l.db, `INSERT INTO ledger_facts (n, body) VALUES (0, $1)`, forged(1))
+		}, "fact 0: numbers begin at 1"},
+		{"the heads are gone, and a number is enormous", func(t *testing.T, l *Ledger, _ []Checkpoint) {
+			exec(t, l.db, `INSERT INTO ledger_facts (n, body) VALUES (9000000000000000000, $1)`, forged(1))
+			exec(t, l.db, `DELETE FROM ledger_heads`)
+		}, "the head of the tree is missing"},
 		{"a stranger writes a waiting fact", func(t *testing.T, l *Ledger, _ []Checkpoint) {
 			exec(t, l.db, `INSERT INTO ledger_waiting (body) VALUES ('{"at": 1}')`)
 		}, "was not written by this program"},

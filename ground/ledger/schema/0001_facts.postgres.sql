@@ -3,7 +3,7 @@
 CREATE TABLE ledger_waiting (
 	id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- order of writing
 	body TEXT NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000); -- it empties all the time
 
 -- Facts with their number: the place in the tree, counted from 1. Rows are only
 -- ever added. The body is the only truth: what lookups go by is computed from
