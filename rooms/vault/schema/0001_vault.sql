@@ -73,3 +73,4 @@ CREATE TABLE vault_shown (
 	epoch BIGINT NOT NULL,
 	box   BYTEA NOT NULL
 );
+CREATE INDEX vault_records_blob ON vault_records (blob) WHERE blob <> '';
