@@ -169,3 +169,10 @@ type Batch interface {
 	// Drop forgets the batch.
 	Drop()
 }
+
+// Item is a clinical resource as a chart lists it.
+type Item struct {
+	Title, Kind string    // "Sertraline 50 mg", "Medication"
+	When        time.Time // zero: not said
+	Page        string    // where to read it; may be empty
+}
