@@ -119,3 +119,19 @@ func TestAPublicKeyIsCheckedAsTheLibraryDoes(t *testing.T) {
 	copy(p[kemSize-32:kemSize], bytes.Repeat([]byte{0xff}, 32)) // the seed of the matrix is any bytes
 	say(p, true)
 }
+
+func TestRoomThatIsUsedAgainHoldsWhatOpenedOrNothing(t *testing.T) {
+	k, plain := NewKey(), []byte("names of a day")
+	box := k.Seal(plain, recordSlot)
+	for _, size := range []int{0, 3, 100} {
+		room := bytes.Repeat([]byte{'x'}, size)
+		if got, err := k.OpenInto(room, box, recordSlot); err != nil || !bytes.Equal(got, plain) {
+			t.Errorf("room for %d bytes: %q, %v", size, got, err)
+		}
+		torn := bytes.Clone(box)
+		torn[len(torn)-1] ^= 1
+		if got, err := k.OpenInto(room, torn, recordSlot); !refused(err) || got != nil || bytes.Contains(room, plain) {
+			t.Errorf("room for %d bytes: a torn box left %q, %v", size, room, err)
+		}
+	}
+}
