@@ -44,6 +44,9 @@ var drawing = []part{
 	{"rooms/devices/wire", []string{"ground/id", "ground/ledger", "ground/seal"},
 		"the wire is carried by the agent, and the agent must not carry the house with it",
 		"Keep the wire to messages; what acts on them belongs to rooms/devices or to agent."},
+	{"rooms/identity/authenticator", []string{"ground/seal"},
+		"it plays a person's own device in drills and tests, and must see a house from outside only",
+		"Give it what it needs over HTTP, or as a value."},
 	{"rooms/*", append([]string{"layer"}, ground...),
 		"rooms do not know each other, so that each can be read alone and taken out",
 		"Declare the one method it needs as an interface in %s; cmd/quietroom/house.go hands the neighbour in."},
@@ -71,8 +74,12 @@ var guests = []struct {
 	why     string
 	mend    string
 }{
-	{[]string{"crypto/aes", "crypto/cipher", "crypto/hpke", "crypto/hkdf", "crypto/mlkem", "crypto/ecdh", "crypto/ecdsa"},
+	{[]string{"crypto/aes", "crypto/cipher", "crypto/hpke", "crypto/hkdf", "crypto/mlkem", "crypto/ecdh"},
 		[]string{"ground/seal"},
+		"keys and ciphertexts are made in one small package that can be reviewed as a whole",
+		"Use ground/seal, or add what is missing there with golden vectors."},
+	{[]string{"crypto/ecdsa"},
+		[]string{"ground/seal", "rooms/identity/authenticator"}, // the second plays a person's own device in drills
 		"keys and ciphertexts are made in one small package that can be reviewed as a whole",
 		"Use ground/seal, or add what is missing there with golden vectors."},
 	{[]string{"math/rand", "math/rand/v2"},
@@ -283,7 +290,7 @@ func TestABrokenWallIsToldInASentence(t *testing.T) {
 		{"a room uses made-up people", "rooms/vault/drill.go", `import "quietroom/madeup"`, "rooms/vault/drill.go imports madeup, but rooms"},
 		{"made-up people know the house", "madeup/people.go", `import "quietroom/ground/store"`, "madeup/people.go imports ground/store, but the generator of made-up people is pure"},
 		{"a room makes its own ciphertext", "rooms/vault/open.go", `import "crypto/cipher"`, "rooms/vault/open.go imports crypto/cipher, which only ground/seal may: keys and ciphertexts are made in one small package that can be reviewed as a whole. Use ground/seal, or add what is missing there with golden vectors."},
-		{"a room signs by itself", "rooms/identity/roster.go", `import "crypto/ecdsa"`, "imports crypto/ecdsa, which only ground/seal may"},
+		{"a room signs by itself", "rooms/identity/roster.go", `import "crypto/ecdsa"`, "imports crypto/ecdsa, which only ground/seal, rooms/identity/authenticator may"},
 		{"a guessable number", "ground/id/id.go", `import "math/rand/v2"`, "ground/id/id.go imports math/rand/v2, which only madeup may: a number that somebody can guess"},
 		{"a plain file of a patient", "rooms/exchange/zip.go", `import "os"; func f() { os.CreateTemp("", "") }`,
 			"rooms/exchange/zip.go uses os.CreateTemp, but nothing plain about a patient is ever spooled to disk. Stream it, keep it in memory, or refuse with the fix."},

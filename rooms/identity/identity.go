@@ -20,10 +20,15 @@ import (
 	"quietroom/ground/id"
 	"quietroom/ground/seal"
 	"quietroom/ground/store"
+	"quietroom/ground/web"
+	"quietroom/layer"
 )
 
 //go:embed schema
 var schema embed.FS
+
+//go:embed pages/*.html
+var pages embed.FS
 
 // Roles over people. What one may open is decided by teams, not by roles.
 const (
@@ -47,6 +52,8 @@ var (
 	ErrNoDoor = errors.New("identity: no door opens with this")
 	// ErrNoKey means that the person is in no team that holds the key.
 	ErrNoKey = errors.New("identity: the key belongs to a team this person is not in")
+	// ErrFounded means that the practice has its first owner already.
+	ErrFounded = errors.New("identity: this practice is founded already")
 	// ErrForged means that the list of people and keys is not the practice's own.
 	ErrForged = errors.New("identity: the list of people and keys was changed from outside; nothing is opened")
 )
@@ -66,6 +73,10 @@ type Config struct {
 	Anchor Anchor
 	Now    func() time.Time
 	MadeUp bool // a demo or trial house: personal codes are not used up
+	// Origin is where browsers find the house: https://vault.example.org. For a
+	// house that is tried out it is http://localhost, with any port. Passkeys are
+	// bound to it (WebAuthn Level 3, 5.1.2): whoever changes it closes them all.
+	Origin string
 }
 
 // Identity is the room. See New.
@@ -76,11 +87,40 @@ type Identity struct {
 	mu     sync.Mutex // guards the checked chain
 	chain  []seal.Signed
 	roster *seal.Roster
+
+	kept    kept
+	limits  *limits
+	refused refusals
+	demos   demos
+	pages   *web.Pages
 }
 
 // New makes the room; its tables exist after store.Migrate with Schema.
 func New(c Config) *Identity {
-	return &Identity{Config: c}
+	i := &Identity{Config: c, kept: keeper(c.DB), limits: newLimits(c.Now), pages: web.MustPages(pages)}
+	i.pages.Now = c.Now
+	return i
+}
+
+// Layer describes the room to the house.
+func (i *Identity) Layer() layer.Layer {
+	return layer.Layer{
+		Name:     "identity",
+		Schema:   schema,
+		Mount:    i.mount,
+		Evidence: i.evidence,
+		Drills:   []layer.Drill{i.pushSpam()},
+		Jobs:     []layer.Job{{Name: "sweep sign-ins that ended", Every: time.Minute, Run: i.sweep}},
+	}
+}
+
+// sweep forgets what has ended and writes down what was refused.
+func (i *Identity) sweep(ctx context.Context) error {
+	i.limits.sweep()
+	if err := i.tellRefusals(ctx, 0); err != nil {
+		return err
+	}
+	return i.kept.sweep(ctx, i.Now(), mostCeremonies)
 }
 
 // Roster returns the signed chain as it stands, checked from its first entry
@@ -121,11 +161,15 @@ func (i *Identity) checkedChain(ctx context.Context) (*seal.Roster, []seal.Signe
 
 // Recheck forgets what was checked, and checks the whole chain again.
 func (i *Identity) Recheck(ctx context.Context) error {
-	i.mu.Lock()
-	i.chain, i.roster = nil, nil
-	i.mu.Unlock()
+	i.forget()
 	_, err := i.Roster(ctx)
 	return err
+}
+
+func (i *Identity) forget() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.chain, i.roster = nil, nil
 }
 
 // Founded tells whether the practice has its first owner.

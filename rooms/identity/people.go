@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"fmt"
 
 	"quietroom/ground/id"
 	"quietroom/ground/ledger"
@@ -90,51 +89,6 @@ func (n *Newcomer) entry(act seal.Act) seal.Entry {
 		doors[d.id] = seal.Door{Kind: d.kind, Pair: d.public}
 	}
 	return seal.Entry{Act: act, Person: string(n.Person), Keys: &keys, Doors: doors, Roles: n.Roles}
-}
-
-// Found makes the practice, with the newcomer as its first owner, and the two
-// teams that every practice has: the directory and billing. It returns the
-// owner with the seed open.
-func (i *Identity) Found(ctx context.Context, practice string, n *Newcomer) (*Unlocked, error) {
-	i.acts.Lock()
-	defer i.acts.Unlock()
-	if i.Founded() {
-		return nil, fmt.Errorf("found %s: this practice is founded already", i.Anchor.Practice())
-	}
-	at := i.Now().UnixMilli()
-	e := n.entry(seal.Found)
-	e.At, e.Practice = at, i.Anchor.Practice()
-	r, first, err := seal.Begin(string(n.Person), n.user, e)
-	if err != nil {
-		return nil, fmt.Errorf("found %s: %w", i.Anchor.Practice(), err)
-	}
-	// The anchor comes first: after a crash between the two, founding starts anew.
-	if err := i.Anchor.SetRoot(r.Root); err != nil {
-		return nil, fmt.Errorf("found %s: %w", i.Anchor.Practice(), err)
-	}
-	err = i.DB.Update(ctx, func(tx *store.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM identity_practice`); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO identity_practice (one, name) VALUES (1, $1)`, practice); err != nil {
-			return err
-		}
-		if err := i.writeNewcomer(ctx, tx, n, 1, first, at); err != nil {
-			return err
-		}
-		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: id.Actor{Person: n.Person}, Kind: "identity.founded", Subject: string(n.Person), Hash: r.Root})
-	})
-	if err != nil {
-		i.Anchor.SetRoot(nil)
-		return nil, fmt.Errorf("found %s: %w", i.Anchor.Practice(), err)
-	}
-	u := &Unlocked{Person: n.Person, seed: n.seed, user: n.user, ring: &ring{Person: n.Person, Teams: map[id.Team]map[uint64]seal.Key{}}}
-	for _, t := range []struct{ kind, name string }{{DirectoryTeam, "Names and contacts"}, {BillingTeam, "Billing"}} {
-		if _, err := i.form(ctx, u, t.kind, t.name, []id.Person{n.Person}); err != nil {
-			return nil, err
-		}
-	}
-	return u, i.writePin(ctx, u)
 }
 
 // Join takes a newcomer into the practice, in an owner's name. Teams come apart: see AddMember and FormTeam.

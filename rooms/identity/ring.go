@@ -2,6 +2,8 @@ package identity
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 
 	"quietroom/ground/id"
 	"quietroom/ground/seal"
@@ -9,8 +11,12 @@ import (
 
 // ring is what a session can open: team keys, and never the seed.
 type ring struct {
-	Person id.Person                       `json:"person"`
-	Teams  map[id.Team]map[uint64]seal.Key `json:"teams"`
+	Person id.Person
+	Teams  map[id.Team]map[uint64]seal.Key
+}
+
+func newRing(p id.Person) *ring {
+	return &ring{Person: p, Teams: map[id.Team]map[uint64]seal.Key{}}
 }
 
 func (r *ring) add(team id.Team, epoch uint64, key seal.Key) {
@@ -25,6 +31,51 @@ func (r *ring) wipe() {
 		clear(keys)
 	}
 	clear(r.Teams)
+}
+
+// bytes writes the ring: each text with its length, each key with its number.
+// The caller wipes what it gets.
+func (r *ring) bytes() []byte {
+	b := appendText(nil, string(r.Person))
+	for team, keys := range r.Teams {
+		for epoch, key := range keys {
+			b = binary.BigEndian.AppendUint64(appendText(b, string(team)), epoch)
+			b = append(b, key[:]...)
+		}
+	}
+	return b
+}
+
+func appendText(b []byte, t string) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(t))), t...)
+}
+
+var errRing = errors.New("identity: a ring is torn")
+
+// readRing reads what bytes wrote.
+func readRing(b []byte) (*ring, error) {
+	person, b, ok := cutText(b)
+	if !ok {
+		return nil, errRing
+	}
+	r := newRing(id.Person(person))
+	for len(b) > 0 {
+		var team string
+		if team, b, ok = cutText(b); !ok || len(b) < 8+len(seal.Key{}) {
+			return nil, errRing
+		}
+		r.add(id.Team(team), binary.BigEndian.Uint64(b), seal.Key(b[8:8+len(seal.Key{})]))
+		b = b[8+len(seal.Key{}):]
+	}
+	return r, nil
+}
+
+func cutText(b []byte) (text string, rest []byte, ok bool) {
+	if len(b) < 2 || len(b) < 2+int(binary.BigEndian.Uint16(b)) {
+		return "", nil, false
+	}
+	n := 2 + int(binary.BigEndian.Uint16(b))
+	return string(b[2:n]), b[n:], true
 }
 
 type ringKey struct{}

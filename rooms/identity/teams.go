@@ -79,13 +79,17 @@ func (i *Identity) AddMember(ctx context.Context, by *Unlocked, team id.Team, p 
 	if !ok {
 		return ErrNoKey
 	}
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return err
+	}
 	members := append(ids(t.Members), p)
 	return i.keyTeam(ctx, by, team, t.Kind, t.Epoch, key, members, func(tx *store.Tx) error {
 		for epoch, old := range by.ring.Teams[team] {
 			if epoch == t.Epoch {
 				continue
 			}
-			if err := i.sealTeamKey(ctx, tx, team, epoch, old, string(p)); err != nil {
+			if err := i.sealTeamKey(ctx, tx, roster, team, epoch, old, string(p)); err != nil {
 				return err
 			}
 		}
@@ -130,22 +134,20 @@ func (i *Identity) team(ctx context.Context, team id.Team) (seal.RosterTeam, err
 // keyTeam signs the team as it shall be, seals its key to each member and to
 // the recovery pair, and takes it into the signer's own ring if a member.
 func (i *Identity) keyTeam(ctx context.Context, by *Unlocked, team id.Team, kind string, epoch uint64, key seal.Key, members []id.Person, more func(*store.Tx) error) error {
-	inbox, err := seal.TeamInbox(key)
+	e, err := teamEntry(team, kind, epoch, key, members)
 	if err != nil {
 		return err
 	}
-	e := seal.Entry{Act: seal.Form, Team: string(team), Kind: kind, Epoch: epoch, Commitment: key.Commitment(), Public: inbox.Public()}
-	for _, m := range members {
-		e.Members = append(e.Members, string(m))
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return err
 	}
 	err = i.actLocked(ctx, by, e, func(tx *store.Tx, number uint64, s seal.Signed) error {
 		if err := addEntry(ctx, tx, number, s); err != nil {
 			return err
 		}
-		for _, holder := range append(slices.Clone(e.Members), recoveryHolder) {
-			if err := i.sealTeamKey(ctx, tx, team, epoch, key, holder); err != nil {
-				return err
-			}
+		if err := i.sealTeamKeyToAll(ctx, tx, roster, team, epoch, key, e.Members); err != nil {
+			return err
 		}
 		if err := more(tx); err != nil {
 			return err
@@ -158,13 +160,32 @@ func (i *Identity) keyTeam(ctx context.Context, by *Unlocked, team id.Team, kind
 	return err
 }
 
+// teamEntry is the roster's statement of a team, its members and its key.
+func teamEntry(team id.Team, kind string, epoch uint64, key seal.Key, members []id.Person) (seal.Entry, error) {
+	inbox, err := seal.TeamInbox(key)
+	if err != nil {
+		return seal.Entry{}, err
+	}
+	e := seal.Entry{Act: seal.Form, Team: string(team), Kind: kind, Epoch: epoch, Commitment: key.Commitment(), Public: inbox.Public()}
+	for _, m := range members {
+		e.Members = append(e.Members, string(m))
+	}
+	return e, nil
+}
+
+// sealTeamKeyToAll seals a team key to its members and to the recovery pair.
+func (i *Identity) sealTeamKeyToAll(ctx context.Context, tx *store.Tx, roster *seal.Roster, team id.Team, epoch uint64, key seal.Key, members []string) error {
+	for _, holder := range append(slices.Clone(members), recoveryHolder) {
+		if err := i.sealTeamKey(ctx, tx, roster, team, epoch, key, holder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // sealTeamKey seals a team key to a holder's public key from the signed roster.
 // Before there is a kit, there is no recovery pair to seal to.
-func (i *Identity) sealTeamKey(ctx context.Context, tx *store.Tx, team id.Team, epoch uint64, key seal.Key, holder string) error {
-	roster, err := i.Roster(ctx)
-	if err != nil {
-		return err
-	}
+func (i *Identity) sealTeamKey(ctx context.Context, tx *store.Tx, roster *seal.Roster, team id.Team, epoch uint64, key seal.Key, holder string) error {
 	var public seal.Public
 	if holder == recoveryHolder {
 		var ok bool

@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	"quietroom/ground/id"
-	"quietroom/ground/ledger"
 	"quietroom/ground/seal"
 	"quietroom/ground/store"
 )
@@ -78,7 +77,24 @@ func (i *Identity) open(ctx context.Context, p id.Person, doorID string, pair *s
 	if err != nil {
 		return nil, ErrNoDoor
 	}
-	u := &Unlocked{Person: p, Door: doorID, seed: seal.Seed{Key: key}}
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if who, ok := roster.Person(string(p)); ok && !who.Doors[doorID].Pair.Equal(pair.Public()) {
+		return nil, ErrNoDoor
+	}
+	return i.unlock(ctx, p, doorID, seal.Seed{Key: key})
+}
+
+// unlock follows a seed to its keys, and checks them against the signed roster.
+func (i *Identity) unlock(ctx context.Context, p id.Person, doorID string, seed seal.Seed) (_ *Unlocked, err error) {
+	u := &Unlocked{Person: p, Door: doorID, seed: seed, ring: newRing(p)}
+	defer func() {
+		if err != nil {
+			u.Wipe()
+		}
+	}()
 	if u.user, err = u.seed.User(); err != nil {
 		return nil, err
 	}
@@ -91,14 +107,21 @@ func (i *Identity) open(ctx context.Context, p id.Person, doorID string, pair *s
 	switch {
 	case !ok || !who.Keys.Pair.Equal(keys.Pair) || string(who.Keys.Sign) != string(keys.Sign):
 		return nil, fmt.Errorf("%w: person %s has other keys", ErrForged, p)
-	case who.Gone, !who.Doors[doorID].Pair.Equal(pair.Public()):
+	case who.Gone:
+		return nil, ErrNoDoor
+	}
+	if _, ok := who.Doors[doorID]; !ok {
 		return nil, ErrNoDoor
 	}
 	if err := i.checkPin(ctx, u, roster, chain); err != nil {
 		return nil, err
 	}
-	u.ring, err = i.openRing(ctx, u, roster)
-	return u, err
+	ring, err := i.openRing(ctx, u, roster)
+	if err != nil {
+		return nil, err
+	}
+	u.ring = ring
+	return u, nil
 }
 
 // openRing opens every team key sealed to the person, and keeps those only that
@@ -108,7 +131,7 @@ func (i *Identity) openRing(ctx context.Context, u *Unlocked, roster *seal.Roste
 	if err != nil {
 		return nil, err
 	}
-	r := &ring{Person: u.Person, Teams: map[id.Team]map[uint64]seal.Key{}}
+	r := newRing(u.Person)
 	for _, b := range boxes {
 		key, err := u.user.OpenKey(b.box, i.teamSlot(string(u.Person), b.team, b.epoch))
 		if err == nil {
@@ -155,35 +178,16 @@ func (i *Identity) writePin(ctx context.Context, u *Unlocked) error {
 	if err != nil {
 		return err
 	}
-	plain, err := json.Marshal(roster.Pin())
-	if err != nil {
-		return err
-	}
-	box := u.seed.Pin().Seal(plain, i.pinSlot(u.Person))
-	return i.DB.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO identity_pins (person, box) VALUES ($1, $2) ON CONFLICT (person) DO UPDATE SET box = excluded.box`, u.Person, box)
-		return err
-	})
+	return i.DB.Update(ctx, func(tx *store.Tx) error { return i.pin(ctx, tx, u.Person, u.seed, roster.Pin()) })
 }
 
-// Enter opens a session for the holder of a personal code, without a browser:
-// for the command line and for drills. The context carries the actor and the
-// keys until done is called.
-func (i *Identity) Enter(ctx context.Context, code seal.Code) (session context.Context, done func(), err error) {
-	u, err := i.UnlockCode(ctx, code.Auth(), code.KEK())
+// pin writes what a person's seed remembers of the chain.
+func (i *Identity) pin(ctx context.Context, tx *store.Tx, p id.Person, seed seal.Seed, pin seal.Pin) error {
+	plain, err := json.Marshal(pin)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	a := id.Actor{Person: u.Person, Session: id.New[id.Session]()}
-	err = i.DB.Update(ctx, func(tx *store.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE identity_doors SET used = $1 WHERE door = $2`, i.Now().UnixMilli(), u.Door); err != nil {
-			return err
-		}
-		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: a, Kind: "identity.code-used", Subject: string(u.Person)})
-	})
-	if err != nil {
-		u.Wipe()
-		return nil, nil, err
-	}
-	return withUnlocked(withRing(id.With(ctx, a), u.ring), u), u.Wipe, nil
+	box := seed.Pin().Seal(plain, i.pinSlot(p))
+	_, err = tx.ExecContext(ctx, `INSERT INTO identity_pins (person, box) VALUES ($1, $2) ON CONFLICT (person) DO UPDATE SET box = excluded.box`, p, box)
+	return err
 }

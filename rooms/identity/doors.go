@@ -1,0 +1,180 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"quietroom/ground/id"
+	"quietroom/ground/ledger"
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+	"quietroom/ground/web"
+)
+
+// actAddDoor is what one taps for to make another way in.
+const actAddDoor = "add-door"
+
+// addOwnDoor gives an open person one more door, signed by that person.
+func (i *Identity) addOwnDoor(ctx context.Context, u *Unlocked, d door) error {
+	i.acts.Lock()
+	defer i.acts.Unlock()
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return err
+	}
+	who, ok := roster.Person(string(u.Person))
+	if !ok {
+		return fmt.Errorf("add a door: person %s: unknown", u.Person)
+	}
+	doors := maps.Clone(who.Doors)
+	doors[d.id] = seal.Door{Kind: d.kind, Pair: d.public}
+	e := seal.Entry{Act: seal.Doors, Person: string(u.Person), Doors: doors}
+	return i.actLocked(ctx, u, e, func(tx *store.Tx, number uint64, s seal.Signed) error {
+		if err := addEntry(ctx, tx, number, s); err != nil {
+			return err
+		}
+		if err := addDoor(ctx, tx, u.Person, d, i.Now().UnixMilli()); err != nil {
+			return err
+		}
+		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: id.From(ctx), Kind: "identity.door-added", Subject: string(u.Person), Part: d.kind, Ref: d.id})
+	})
+}
+
+// askToAddPasskey begins the making of one more passkey.
+func (i *Identity) askToAddPasskey(w http.ResponseWriter, r *http.Request) error {
+	v := visitFrom(r.Context())
+	h, err := i.passkeysOf(r.Context(), v.Person)
+	if err != nil {
+		return err
+	}
+	return i.askToRegister(w, r, h, ceremony{For: toAdd, Person: v.Person, Session: v.ID})
+}
+
+// addPasskey makes a door of a new passkey, with a tap of an old one.
+func (i *Identity) addPasskey(w http.ResponseWriter, r *http.Request) error {
+	in, c, err := i.answer(r, toAdd)
+	if err != nil {
+		return err
+	}
+	return i.addTapped(w, r, func(u *Unlocked) (door, error) {
+		h, err := i.passkeysOf(r.Context(), u.Person)
+		if err != nil {
+			return door{}, err
+		}
+		return i.newPasskey(r, in, c, h, u.seed)
+	}, true)
+}
+
+// addCode makes a door of a code that the browser made and the person read back.
+func (i *Identity) addCode(w http.ResponseWriter, r *http.Request) error {
+	in, c, err := i.answer(r, toSend)
+	if err != nil {
+		return err
+	}
+	parts, err := c.open(in.Box, 2*32)
+	if err != nil {
+		return err
+	}
+	defer clear(parts)
+	return i.addTapped(w, r, func(u *Unlocked) (door, error) {
+		return i.codeDoor(u.Person, u.seed, seal.Key(parts[:32]), seal.Key(parts[32:]), label(in.Label, "Printed code"))
+	}, false)
+}
+
+func (i *Identity) addTapped(w http.ResponseWriter, r *http.Request, make func(*Unlocked) (door, error), enrols bool) error {
+	ctx, done, err := i.Tap(r, actAddDoor, string(id.From(r.Context()).Person))
+	if err != nil {
+		return err
+	}
+	defer done()
+	u, _ := UnlockedFrom(ctx)
+	d, err := make(u)
+	if err != nil {
+		return err
+	}
+	if err := i.addOwnDoor(ctx, u, d); err != nil {
+		return err
+	}
+	if enrols {
+		if err := i.enrol(w, r, u.Person); err != nil {
+			return err
+		}
+	}
+	return web.JSON(w, http.StatusOK, struct{}{})
+}
+
+// label is what a person calls a door; short, and never empty.
+func label(text, otherwise string) string {
+	text = strings.TrimSpace(text)
+	if text == "" || !utf8.ValidString(text) {
+		return otherwise
+	}
+	if r := []rune(text); len(r) > 60 {
+		return string(r[:60])
+	}
+	return text
+}
+
+// doorRow is one door as its person sees it.
+type doorRow struct {
+	Label, Kind string
+	Made, Used  time.Time
+}
+
+func (d doorRow) Passkey() bool { return d.Kind == passkeyDoor }
+
+// doorsOf returns a person's doors, oldest first: those only that the person signed.
+func (i *Identity) doorsOf(ctx context.Context, p id.Person) ([]doorRow, error) {
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who, _ := roster.Person(string(p))
+	rows, err := i.DB.QueryContext(ctx, `SELECT door, kind, label, made, used FROM identity_doors WHERE person = $1 ORDER BY made`, p)
+	if err != nil {
+		return nil, fmt.Errorf("read doors of %s: %w", p, err)
+	}
+	defer rows.Close()
+	var doors []doorRow
+	for rows.Next() {
+		var name string
+		var made, used int64
+		var d doorRow
+		if err := rows.Scan(&name, &d.Kind, &d.Label, &made, &used); err != nil {
+			return nil, fmt.Errorf("read doors of %s: %w", p, err)
+		}
+		if _, ok := who.Doors[name]; !ok {
+			continue
+		}
+		d.Made = time.UnixMilli(made)
+		if used > 0 {
+			d.Used = time.UnixMilli(used)
+		}
+		doors = append(doors, d)
+	}
+	return doors, rows.Err()
+}
+
+// Ready says how far the practice is from being able to lose a key: how many
+// ways in its best-prepared owner has, and whether the recovery kit was made and
+// read back. Before two doors and a kit, no fourth real patient is taken in.
+func (i *Identity) Ready(ctx context.Context) (doors int, kit bool, err error) {
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, name := range roster.People() {
+		p, _ := roster.Person(name)
+		if !p.Gone && slices.Contains(p.Roles, Owner) {
+			doors = max(doors, len(p.Doors))
+		}
+	}
+	_, kit = roster.PublicKey(recoveryHolder)
+	return doors, kit, nil
+}

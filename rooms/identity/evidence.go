@@ -1,0 +1,175 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"quietroom/ground/id"
+	"quietroom/ground/seal"
+	"quietroom/layer"
+)
+
+// evidenceLasts is how long a look at the roster counts.
+const evidenceLasts = 24 * time.Hour
+
+// evidence says what the signed list and the kept wraps show, without keys.
+func (i *Identity) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error] {
+	return func(yield func(layer.Evidence, error) bool) {
+		if !i.Founded() {
+			return
+		}
+		roster, err := i.Roster(ctx)
+		if err != nil {
+			yield(layer.Evidence{Claim: "identity.roster", Place: layer.People, State: layer.Urgent, Seen: i.Now(),
+				Text: "The list of people and keys is not the one that the practice signed. Nothing is opened with it.",
+				Page: "/people", Fix: "Ask whoever looks after the server to bring back the newest backup", Minutes: 30}, nil)
+			return
+		}
+		for _, look := range []func(context.Context, *seal.Roster) (layer.Evidence, error){i.doorsEvidence, i.kitEvidence, i.holdersEvidence} {
+			e, err := look(ctx, roster)
+			e.Place, e.Seen, e.Until = layer.People, i.Now(), i.Now().Add(evidenceLasts)
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// doorsEvidence: a passkey is never the only door.
+func (i *Identity) doorsEvidence(ctx context.Context, roster *seal.Roster) (layer.Evidence, error) {
+	e := layer.Evidence{Claim: "identity.doors", State: layer.Safe, Page: "/doors"}
+	var single []string
+	living, fewest, only := 0, 0, ""
+	for _, name := range roster.People() {
+		p, _ := roster.Person(name)
+		if p.Gone {
+			continue
+		}
+		called, err := i.Name(ctx, id.Person(name))
+		if err != nil {
+			return e, err
+		}
+		if living++; living == 1 || len(p.Doors) < fewest {
+			fewest = len(p.Doors)
+		}
+		only = called
+		if len(p.Doors) < 2 {
+			single = append(single, called)
+		}
+	}
+	switch {
+	case len(single) > 0:
+		e.State, e.Minutes, e.Fix = layer.NeedsYou, 2, "Add another way in"
+		e.Text = few(single) + " " + has(len(single)) + " one way in only. A lost phone would close the room for good."
+	case living == 1:
+		e.Text = fmt.Sprintf("%s has %d ways in.", only, fewest)
+	default:
+		e.Text = fmt.Sprintf("All %d people have at least %d ways in.", living, fewest)
+	}
+	return e, nil
+}
+
+func has(n int) string {
+	if n == 1 {
+		return "has"
+	}
+	return "have"
+}
+
+// few names up to three people.
+func few(names []string) string {
+	slices.Sort(names)
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d others", strings.Join(names[:2], ", "), len(names)-2)
+	}
+	return list(names)
+}
+
+// kitEvidence: the kit was made, and read back from paper.
+func (i *Identity) kitEvidence(ctx context.Context, roster *seal.Roster) (layer.Evidence, error) {
+	e := layer.Evidence{Claim: "identity.kit", State: layer.Safe, Page: "/kit", Text: "The recovery kit was printed and read back from the paper."}
+	if _, ok := roster.PublicKey(recoveryHolder); !ok {
+		e.State, e.Minutes, e.Fix = layer.NeedsYou, 3, "Make the recovery kit"
+		e.Text = "There is no recovery kit. If all keys are lost, nobody can open what is sealed here."
+	}
+	return e, nil
+}
+
+// holdersEvidence: every team key has two living holders and a recovery wrap.
+// In a practice of one, or in a team of one, that person's two doors count.
+func (i *Identity) holdersEvidence(ctx context.Context, roster *seal.Roster) (layer.Evidence, error) {
+	e := layer.Evidence{Claim: "identity.holders", State: layer.Safe, Page: "/people"}
+	held, err := i.wraps(ctx)
+	if err != nil {
+		return e, err
+	}
+	_, kit := roster.PublicKey(recoveryHolder)
+	thin, bare, teams := 0, 0, roster.Teams()
+	for _, name := range teams {
+		t, _ := roster.Team(name)
+		if holders(roster, held, name, t) < 2 {
+			thin++
+		}
+		if !held[wrap{name, t.Epoch, recoveryHolder}] {
+			bare++
+		}
+	}
+	switch {
+	case thin == 0 && bare == 0:
+		e.Text = fmt.Sprintf("Each of the %d team keys has two living holders, or one with two ways in, and a recovery wrap.", len(teams))
+	case !kit:
+		e.State, e.Minutes, e.Fix, e.Page = layer.NeedsYou, 3, "Make the recovery kit", "/kit"
+		e.Text = fmt.Sprintf("None of the %d team keys is sealed to a recovery kit yet.", len(teams))
+	case bare > 0:
+		e.State, e.Minutes, e.Fix, e.Page = layer.NeedsYou, 3, "Ask a member of each team to seal its key to the kit", "/kit"
+		e.Text = fmt.Sprintf("%d of %d team keys are not sealed to the recovery kit.", bare, len(teams))
+	default:
+		e.State, e.Minutes, e.Fix, e.Page = layer.NeedsYou, 2, "Add another way in, or another member", "/doors"
+		e.Text = fmt.Sprintf("%d of %d team keys hang on one door. If it is lost, only the kit opens them.", thin, len(teams))
+	}
+	return e, nil
+}
+
+// holders counts the living members who hold the newest key; somebody with two
+// doors counts as two where the team is of one.
+func holders(roster *seal.Roster, held map[wrap]bool, name string, t seal.RosterTeam) int {
+	n, doors := 0, 0
+	for _, m := range t.Members {
+		if p, ok := roster.Person(m); ok && !p.Gone && held[wrap{name, t.Epoch, m}] {
+			n++
+			doors = max(doors, len(p.Doors))
+		}
+	}
+	if n == 1 && doors >= 2 {
+		return 2
+	}
+	return n
+}
+
+type wrap struct {
+	team   string
+	epoch  uint64
+	holder string
+}
+
+// wraps are the team keys that lie in the database, by whom they are sealed to.
+func (i *Identity) wraps(ctx context.Context) (map[wrap]bool, error) {
+	rows, err := i.DB.QueryContext(ctx, `SELECT team, epoch, holder FROM identity_team_keys`)
+	if err != nil {
+		return nil, fmt.Errorf("read team keys: %w", err)
+	}
+	defer rows.Close()
+	held := map[wrap]bool{}
+	for rows.Next() {
+		var w wrap
+		if err := rows.Scan(&w.team, &w.epoch, &w.holder); err != nil {
+			return nil, fmt.Errorf("read team keys: %w", err)
+		}
+		held[w] = true
+	}
+	return held, rows.Err()
+}

@@ -1,0 +1,109 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+
+	"quietroom/ground/id"
+	"quietroom/ground/ledger"
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+)
+
+// Found makes the practice, with the newcomer as its first owner, and the two
+// teams that every practice has: the directory and billing. It returns the
+// owner with the seed open. A practice stands whole or not at all.
+func (i *Identity) Found(ctx context.Context, practice string, n *Newcomer) (*Unlocked, error) {
+	i.acts.Lock()
+	defer i.acts.Unlock()
+	return i.found(ctx, practice, n)
+}
+
+// firstTeam is a team that stands from the first moment on.
+type firstTeam struct {
+	kind, name string
+	id         id.Team
+	key        seal.Key
+	entry      seal.Signed
+	number     uint64
+}
+
+func (i *Identity) found(ctx context.Context, practice string, n *Newcomer, more ...firstTeam) (*Unlocked, error) {
+	fail := func(err error) (*Unlocked, error) {
+		return nil, fmt.Errorf("found %s: %w", i.Anchor.Practice(), err)
+	}
+	if i.Founded() {
+		return fail(ErrFounded)
+	}
+	e := n.entry(seal.Found)
+	e.At, e.Practice = i.Now().UnixMilli(), i.Anchor.Practice()
+	roster, first, err := seal.Begin(string(n.Person), n.user, e)
+	if err != nil {
+		return fail(err)
+	}
+	teams := append([]firstTeam{{kind: DirectoryTeam, name: "Names and contacts"}, {kind: BillingTeam, name: "Billing"}}, more...)
+	u := &Unlocked{Person: n.Person, seed: n.seed, user: n.user, ring: newRing(n.Person)}
+	if len(n.doors) > 0 {
+		u.Door = n.doors[0].id
+	}
+	for k := range teams {
+		if err := teams[k].sign(roster, n, e.At); err != nil {
+			return fail(err)
+		}
+		u.ring.add(teams[k].id, 1, teams[k].key)
+	}
+	err = i.DB.Update(ctx, func(tx *store.Tx) error {
+		return i.writeFounding(ctx, tx, practice, n, roster, first, teams, e.At)
+	})
+	if err != nil {
+		return fail(err)
+	}
+	i.forget()
+	// The anchor comes last: what a crash left without it counts as nothing, and
+	// the next founding clears it away.
+	if err := i.Anchor.SetRoot(roster.Root); err != nil {
+		return fail(err)
+	}
+	return u, nil
+}
+
+func (t *firstTeam) sign(roster *seal.Roster, n *Newcomer, at int64) error {
+	t.id, t.key = id.New[id.Team](), seal.NewKey()
+	e, err := teamEntry(t.id, t.kind, 1, t.key, []id.Person{n.Person})
+	if err != nil {
+		return err
+	}
+	e.At = at
+	t.entry, err = roster.Sign(string(n.Person), n.user.Signer, e)
+	t.number = roster.Number
+	return err
+}
+
+func (i *Identity) writeFounding(ctx context.Context, tx *store.Tx, practice string, n *Newcomer, roster *seal.Roster, first seal.Signed, teams []firstTeam, at int64) error {
+	for _, table := range []string{"practice", "people", "roster", "doors", "teams", "team_keys", "pins", "browsers"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM identity_`+table); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO identity_practice (one, name) VALUES (1, $1)`, practice); err != nil {
+		return err
+	}
+	if err := i.writeNewcomer(ctx, tx, n, 1, first, at); err != nil {
+		return err
+	}
+	for _, t := range teams {
+		if err := addEntry(ctx, tx, t.number, t.entry); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO identity_teams (team, name) VALUES ($1, $2)`, t.id, t.name); err != nil {
+			return err
+		}
+		if err := i.sealTeamKeyToAll(ctx, tx, roster, t.id, 1, t.key, []string{string(n.Person)}); err != nil {
+			return err
+		}
+	}
+	if err := i.pin(ctx, tx, n.Person, n.seed, roster.Pin()); err != nil {
+		return err
+	}
+	return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: id.Actor{Person: n.Person}, Kind: "identity.founded", Subject: string(n.Person), Hash: roster.Root})
+}

@@ -1,0 +1,184 @@
+package identity
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"quietroom/ground/store"
+)
+
+// Kinds of kept things.
+const (
+	keptSession   = "session"   // a sealed ring, up to 12 hours
+	keptProof     = "proof"     // the second cookie, up to 10 minutes
+	keptCeremony  = "ceremony"  // a passkey's challenge, 2 minutes
+	keptTap       = "tap"       // a seed, sealed to the ticket that a tap gave, 2 minutes
+	keptClaim     = "claim"     // the link that founds the practice, 30 minutes
+	keptChallenge = "challenge" // of a renewal, 1 minute
+)
+
+// mostCeremonies bounds what strangers can make the house keep: the oldest go
+// first, and somebody who signs in needs one for some seconds.
+const mostCeremonies = 20_000
+
+// errGone means that nothing is kept under this key, or not any more.
+var errGone = errors.New("identity: nothing is kept under this key")
+
+// kept holds short-lived values by key, each with its end. Nothing of it ever
+// reaches a write-ahead log, a replica or a backup: a restart locks everybody,
+// and one tap resumes.
+type kept interface {
+	put(ctx context.Context, kind, key string, value []byte, ends time.Time) error
+	get(ctx context.Context, kind, key string, now time.Time) ([]byte, error)
+	// take returns a value and forgets it: of two callers one gets it.
+	take(ctx context.Context, kind, key string, now time.Time) ([]byte, error)
+	// sweep forgets what has ended, and the oldest ceremonies above a number.
+	sweep(ctx context.Context, now time.Time, most int) error
+}
+
+// keeper returns the one that fits the database.
+func keeper(db *store.DB) kept {
+	if db != nil && db.Kind() == store.Postgres {
+		return tables{db}
+	}
+	return &memory{things: map[string]thing{}}
+}
+
+// secretKey is the name under which something is kept that a secret leads to.
+// Whoever reads the name learns nothing of the secret.
+func secretKey(label string, secret []byte) string {
+	sum := sha256.Sum256(slices.Concat([]byte("quietroom kept "+label+" v1 "), secret))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// memory keeps things in this process.
+type memory struct {
+	mu         sync.Mutex
+	things     map[string]thing
+	ceremonies []string // in order of their making, some gone
+}
+
+type thing struct {
+	value []byte
+	ends  time.Time
+}
+
+func (m *memory) put(_ context.Context, kind, key string, value []byte, ends time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if kind == keptCeremony {
+		m.ceremonies = append(m.ceremonies, key)
+		m.thin(mostCeremonies)
+	}
+	m.things[kind+"/"+key] = thing{slices.Clone(value), ends}
+	return nil
+}
+
+// thin forgets the oldest ceremonies above a number.
+func (m *memory) thin(most int) {
+	for len(m.ceremonies) > most {
+		m.forget(keptCeremony + "/" + m.ceremonies[0])
+		m.ceremonies = m.ceremonies[1:]
+	}
+}
+
+func (m *memory) get(_ context.Context, kind, key string, now time.Time) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t, ok := m.things[kind+"/"+key]
+	if !ok || !now.Before(t.ends) {
+		return nil, errGone
+	}
+	return slices.Clone(t.value), nil
+}
+
+func (m *memory) take(ctx context.Context, kind, key string, now time.Time) ([]byte, error) {
+	v, err := m.get(ctx, kind, key, now)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.forget(kind + "/" + key) {
+		return nil, errGone
+	}
+	return v, nil
+}
+
+// forget wipes and removes a thing; false if it was not there.
+func (m *memory) forget(key string) bool {
+	t, ok := m.things[key]
+	clear(t.value)
+	delete(m.things, key)
+	return ok
+}
+
+func (m *memory) sweep(_ context.Context, now time.Time, most int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, t := range m.things {
+		if !now.Before(t.ends) {
+			m.forget(key)
+		}
+	}
+	m.ceremonies = slices.DeleteFunc(m.ceremonies, func(key string) bool {
+		_, ok := m.things[keptCeremony+"/"+key]
+		return !ok
+	})
+	m.thin(most)
+	return nil
+}
+
+// tables keeps things in an UNLOGGED table, so that any server answers any request.
+type tables struct{ db *store.DB }
+
+func (t tables) put(ctx context.Context, kind, key string, value []byte, ends time.Time) error {
+	return t.db.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO identity_kept (kind, key, value, ends) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, ends = excluded.ends`, kind, key, value, ends.UnixMilli())
+		if err != nil {
+			return fmt.Errorf("keep a %s: %w", kind, err)
+		}
+		return nil
+	})
+}
+
+func (t tables) get(ctx context.Context, kind, key string, now time.Time) (value []byte, err error) {
+	err = t.db.QueryRowContext(ctx, `SELECT value FROM identity_kept WHERE kind = $1 AND key = $2 AND ends > $3`, kind, key, now.UnixMilli()).Scan(&value)
+	return value, keptError(kind, err)
+}
+
+func (t tables) take(ctx context.Context, kind, key string, now time.Time) (value []byte, err error) {
+	err = t.db.Update(ctx, func(tx *store.Tx) error {
+		return tx.QueryRowContext(ctx, `DELETE FROM identity_kept WHERE kind = $1 AND key = $2 AND ends > $3 RETURNING value`, kind, key, now.UnixMilli()).Scan(&value)
+	})
+	return value, keptError(kind, err)
+}
+
+func (t tables) sweep(ctx context.Context, now time.Time, most int) error {
+	return t.db.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM identity_kept WHERE ends <= $1`, now.UnixMilli()); err != nil {
+			return fmt.Errorf("sweep what is kept: %w", err)
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM identity_kept WHERE kind = $1 AND key IN
+			(SELECT key FROM identity_kept WHERE kind = $1 ORDER BY ends DESC OFFSET $2)`, keptCeremony, most)
+		return err
+	})
+}
+
+func keptError(kind string, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return errGone
+	}
+	if err != nil {
+		return fmt.Errorf("read a kept %s: %w", kind, err)
+	}
+	return nil
+}

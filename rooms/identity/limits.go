@@ -1,0 +1,170 @@
+package identity
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"quietroom/ground/ledger"
+	"quietroom/ground/store"
+	"quietroom/ground/web"
+)
+
+// What one network may ask of the doors: a practice behind one address signs in
+// all at once at nine o'clock, and is not refused.
+const (
+	doorBurst  = 120.0
+	doorRefill = 5.0 // a second
+	// A typed code is throttled a second time, by the beginning of its hash.
+	codeBurst  = 5.0
+	codeRefill = 1.0 / 30
+	// mostBuckets bounds the memory that strangers can make the house use.
+	mostBuckets = 50_000
+)
+
+// limits are token buckets by network, never by person: whoever could lock out
+// a person by trying in that person's name would be given a weapon.
+type limits struct {
+	now  func() time.Time
+	from func(*http.Request) string
+
+	mu      sync.Mutex
+	buckets map[string]bucket
+}
+
+type bucket struct {
+	left, burst, refill float64
+	at                  time.Time
+}
+
+func newLimits(now func() time.Time) *limits {
+	return &limits{now: now, from: network, buckets: map[string]bucket{}}
+}
+
+// network is the address of a request: one IPv4 address, or an IPv6 /56, which
+// is what one customer usually has.
+func network(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	bits := 56
+	if a = a.Unmap(); a.Is4() {
+		bits = 32
+	}
+	p, _ := a.Prefix(bits) // fails for impossible lengths only
+	return p.String()
+}
+
+func (b bucket) filled(now time.Time) bucket {
+	b.left, b.at = min(b.burst, b.left+now.Sub(b.at).Seconds()*b.refill), now
+	return b
+}
+
+// allow takes one token.
+func (l *limits) allow(key string, burst, refill float64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	b, ok := l.buckets[key]
+	if !ok {
+		if len(l.buckets) >= mostBuckets {
+			l.thin(now)
+		}
+		b = bucket{left: burst, burst: burst, refill: refill, at: now}
+	}
+	b = b.filled(now)
+	ok = b.left >= 1
+	if ok {
+		b.left--
+	}
+	l.buckets[key] = b
+	return ok
+}
+
+// thin forgets the buckets that are full again, and if there are none, any: a
+// forgotten bucket lets somebody try more, and locks nobody out.
+func (l *limits) thin(now time.Time) {
+	for key, b := range l.buckets {
+		if b.filled(now).left >= b.burst {
+			delete(l.buckets, key)
+		}
+	}
+	for key := range l.buckets {
+		if len(l.buckets) < mostBuckets {
+			return
+		}
+		delete(l.buckets, key)
+	}
+}
+
+func (l *limits) sweep() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.thin(l.now())
+}
+
+// errBusy is what a person reads whose network has asked too much.
+var errBusy = &web.Error{
+	Status: http.StatusTooManyRequests,
+	Text:   "Too many tries came from this network within a short time.",
+	Fix:    "Wait half a minute and try again. Nobody is locked out.",
+}
+
+// limited holds back a network that asks too much.
+func (i *Identity) limited(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !i.limits.allow("door "+i.limits.from(r), doorBurst, doorRefill) {
+			i.refuse(r.Context(), "busy")
+			return errBusy
+		}
+		return h(w, r)
+	}
+}
+
+// refusals counts what did not get in, so that one fact a minute tells of all
+// of it and nobody fills the disk by trying.
+type refusals struct {
+	mu     sync.Mutex
+	count  int64
+	told   time.Time
+	reason string
+}
+
+// refuse counts one refused try. A failing ledger keeps nobody from being refused.
+func (i *Identity) refuse(ctx context.Context, reason string) {
+	i.refused.mu.Lock()
+	i.refused.count++
+	i.refused.reason = reason
+	i.refused.mu.Unlock()
+	_ = i.tellRefusals(ctx, time.Minute)
+}
+
+// tellRefusals writes one fact for all refused tries, at most one each pause.
+func (i *Identity) tellRefusals(ctx context.Context, pause time.Duration) error {
+	r := &i.refused
+	r.mu.Lock()
+	count, reason, now := r.count, r.reason, i.Now()
+	if count == 0 || now.Sub(r.told) < pause {
+		r.mu.Unlock()
+		return nil
+	}
+	r.count, r.told = 0, now
+	r.mu.Unlock()
+	err := i.DB.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		return ledger.Append(ctx, tx, ledger.Fact{At: now, Kind: "identity.refused", Version: count, Reason: reason})
+	})
+	if err != nil {
+		r.mu.Lock()
+		r.count += count
+		r.mu.Unlock()
+	}
+	return err
+}

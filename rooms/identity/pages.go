@@ -1,0 +1,233 @@
+package identity
+
+import (
+	"context"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"quietroom/ground/id"
+	"quietroom/ground/seal"
+	"quietroom/ground/web"
+)
+
+//go:embed passkey.js
+var passkeyScript []byte
+
+// script is the name of the room's script among the static files.
+const script = "passkey.js"
+
+// mount adds the room's pages. What a stranger may ask of the doors is held
+// back by network; what needs a live session is not.
+func (i *Identity) mount(m *web.Mux) {
+	m.Script(script, passkeyScript)
+	m.ScriptForSigned(script)
+	open := func(pattern string, h web.Handler) { m.Handle(pattern, i.limited(h), web.Anyone) }
+	m.Handle("GET /unlock", i.showCover, web.Anyone)
+	m.Handle("GET /unlock/code", i.showCode, web.Anyone)
+	m.Handle("POST /lock", i.lock, web.Anyone)
+	open("POST /passkey/begin", i.askToSignIn)
+	open("POST /passkey/finish", i.signIn)
+	open("POST /code/begin", i.askToSend)
+	open("POST /code/finish", i.signInWithCode)
+	m.Handle("POST /session/renew", i.renew, web.Signed)
+	m.Handle("POST /tap/begin", i.askToTap, web.Signed)
+	m.Handle("POST /tap/finish", i.tap, web.Signed)
+
+	open("GET /claim/{token}", i.showClaim)
+	open("POST /claim/{token}", i.nameClaim)
+	open("GET /claim/{token}/passkey", i.showClaimPasskey)
+	open("POST /claim/{token}/begin", i.askToClaim)
+	open("POST /claim/{token}/finish", i.claimHouse)
+	m.Handle("GET /first/door", i.showSecondWay, web.Signed)
+	m.Handle("GET /kit", i.showKit, web.Owner)
+	m.Handle("POST /kit", i.setKit, web.Owner)
+
+	m.Handle("GET /doors", i.showDoors, web.Signed)
+	m.Handle("POST /doors/begin", i.askToAddPasskey, web.Signed)
+	m.Handle("POST /doors/passkey", i.addPasskey, web.Signed)
+	m.Handle("POST /doors/code", i.addCode, web.Signed)
+	m.Handle("GET /people", i.showPeople, web.Signed)
+	if i.MadeUp {
+		open("GET /demo/enter/{token}", i.showDemo)
+		open("POST /demo/enter/{token}", i.enterDemo)
+	}
+}
+
+func fromBase64(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }
+
+type coverPage struct {
+	Next    string
+	Founded bool
+	Known   bool // a typed code is taken in this browser
+}
+
+// showCover is the closed room. One tap resumes.
+func (i *Identity) showCover(w http.ResponseWriter, r *http.Request) error {
+	known, err := i.enrolled(r, "")
+	if err != nil {
+		return err
+	}
+	return i.pages.Show(w, r, "unlock", web.View{Title: "Closed", Bare: true, Class: "middle", Scripts: []string{script},
+		Data: coverPage{web.Next(r), i.Founded(), known}})
+}
+
+func (i *Identity) showCode(w http.ResponseWriter, r *http.Request) error {
+	known, err := i.enrolled(r, "")
+	if err != nil {
+		return err
+	}
+	return i.pages.Show(w, r, "code", web.View{Title: "Come in with a code", Bare: true, Step: "Another way in", Scripts: []string{script},
+		Data: coverPage{web.Next(r), i.Founded(), known}})
+}
+
+type doorsPage struct {
+	Person   string // opaque id: what one taps for
+	Practice string
+	Name     string
+	Doors    []doorRow
+	Kit      bool
+	Words    []string
+	Next     string
+}
+
+// With says where a step leads, once it is done.
+func (p doorsPage) With(next string) doorsPage { p.Next = next; return p }
+
+func (i *Identity) ownDoors(ctx context.Context) (p doorsPage, err error) {
+	person := id.From(ctx).Person
+	p = doorsPage{Person: string(person), Practice: i.PracticeName(ctx), Words: i.fingerprint()}
+	if p.Name, err = i.Name(ctx, person); err != nil {
+		return p, err
+	}
+	if p.Doors, err = i.doorsOf(ctx, person); err != nil {
+		return p, err
+	}
+	_, p.Kit, err = i.Ready(ctx)
+	return p, err
+}
+
+func (i *Identity) showOwn(w http.ResponseWriter, r *http.Request, page string, v web.View) error {
+	p, err := i.ownDoors(r.Context())
+	if err != nil {
+		return err
+	}
+	v.Data, v.Scripts = p, []string{script}
+	return i.pages.Show(w, r, page, v)
+}
+
+func (i *Identity) showSecondWay(w http.ResponseWriter, r *http.Request) error {
+	return i.showOwn(w, r, "second", web.View{Title: "A second way in", Bare: true, Step: "3 of 4, about 4 minutes left"})
+}
+
+func (i *Identity) showKit(w http.ResponseWriter, r *http.Request) error {
+	return i.showOwn(w, r, "kit", web.View{Title: "The recovery kit", Bare: true, Step: "4 of 4, about 2 minutes left"})
+}
+
+func (i *Identity) showDoors(w http.ResponseWriter, r *http.Request) error {
+	return i.showOwn(w, r, "doors", web.View{Title: "Your ways in"})
+}
+
+type personRow struct {
+	Name, Roles, Opens string
+	Doors              int
+	Gone               bool
+}
+
+// showPeople says of everybody, in sentences, what that person can open: from
+// the signed list, which is what decides.
+func (i *Identity) showPeople(w http.ResponseWriter, r *http.Request) error {
+	people, err := i.people(r.Context())
+	if err != nil {
+		return err
+	}
+	return i.pages.Show(w, r, "people", web.View{Title: "People", Data: people})
+}
+
+func (i *Identity) people(ctx context.Context) ([]personRow, error) {
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	teams, err := i.Teams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var people []personRow
+	for _, name := range roster.People() {
+		p, _ := roster.Person(name)
+		row := personRow{Roles: strings.Join(roleWords(p.Roles), ", "), Doors: len(p.Doors), Gone: p.Gone}
+		if row.Name, err = i.Name(ctx, id.Person(name)); err != nil {
+			return nil, err
+		}
+		var directory, billing bool
+		var care []string
+		for _, t := range teams {
+			rt, _ := roster.Team(string(t.ID))
+			if !slices.Contains(rt.Members, name) {
+				continue
+			}
+			switch t.Kind {
+			case DirectoryTeam:
+				directory = true
+			case BillingTeam:
+				billing = true
+			case CareTeam:
+				care = append(care, t.Name)
+			}
+		}
+		row.Opens = opens(directory, billing, care)
+		people = append(people, row)
+	}
+	slices.SortFunc(people, func(a, b personRow) int { return strings.Compare(a.Name, b.Name) })
+	return people, nil
+}
+
+// opens is the sentence of what a person can open.
+func opens(directory, billing bool, care []string) string {
+	var can []string
+	if directory {
+		can = append(can, "the names and appointments of all patients")
+	}
+	if billing {
+		can = append(can, "billing")
+	}
+	slices.Sort(care)
+	switch len(care) {
+	case 0:
+	case 1, 2, 3:
+		can = append(can, "the charts of "+list(care))
+	default:
+		can = append(can, fmt.Sprintf("the charts of %d care teams", len(care)))
+	}
+	switch {
+	case len(can) == 0:
+		return "Opens nothing yet."
+	case len(care) == 0:
+		return "Can open " + list(can) + ", and no notes."
+	}
+	return "Can open " + list(can) + "."
+}
+
+func list(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}
+
+// roleWords are the roles as people read them.
+func roleWords(roles []string) []string {
+	words := map[string]string{seal.Owner: "owner", Clinician: "clinician", Supervisor: "supervisor", FrontDesk: "front desk", Billing: "billing"}
+	var read []string
+	for _, r := range roles {
+		if w, ok := words[r]; ok {
+			r = w
+		}
+		read = append(read, r)
+	}
+	return read
+}
