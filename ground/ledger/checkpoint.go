@@ -14,11 +14,12 @@ import (
 type Hash = tlog.Hash
 
 // Checkpoint is a signed head of the tree: who holds it can later tell whether
-// the first Size facts are still the same.
+// the first Size facts are still the same. Keep the Note: ParseCheckpoint reads
+// it back and checks the signature again.
 type Checkpoint struct {
-	Size int64  // how many facts
-	Root Hash   // root of the tree over them
-	Note string // the signed text (C2SP tlog-checkpoint): origin, size, root, signature
+	Size int64  `json:"size"` // how many facts
+	Root Hash   `json:"root"` // root of the tree over them
+	Note string `json:"note"` // the signed text (C2SP tlog-checkpoint): origin, size, root, signature
 }
 
 var errCheckpoint = errors.New("ledger: not a head that the house's key signed")
