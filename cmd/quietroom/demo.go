@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+	"quietroom/ground/web"
+	"quietroom/layer"
+)
+
+// demoOptions are the words of `quietroom demo`.
+type demoOptions struct {
+	dir, codes, listen string
+	patients           int
+	seed               uint64
+	noServe, json      bool
+}
+
+// demoResult is what `quietroom demo --json` prints.
+type demoResult struct {
+	Dir      string         `json:"dir"`
+	Patients int            `json:"patients"`
+	MadeMS   int64          `json:"made_ms"`
+	Drills   []layer.Report `json:"drills"`
+}
+
+func demoCommand(ctx context.Context, c *call) error {
+	var o demoOptions
+	c.flags.StringVar(&o.dir, "dir", "demo-house", "where the made-up house lies")
+	c.flags.IntVar(&o.patients, "patients", 33_000, "how many patients it has")
+	c.flags.Uint64Var(&o.seed, "seed", 1, "the same seed makes the same practice")
+	c.flags.StringVar(&o.codes, "codes", "", "a folder outside the house for the made-up people's personal codes")
+	c.flags.StringVar(&o.listen, "listen", "localhost:8470", "where it is served")
+	c.flags.BoolVar(&o.noServe, "no-serve", false, "end after the drills")
+	c.flags.BoolVar(&o.json, "json", false, "print one JSON document and nothing else on standard output")
+	words, err := c.parse()
+	if err != nil {
+		return err
+	}
+	if len(words) > 0 || o.patients < 1 {
+		return usage("demo takes options only, and at least one patient")
+	}
+	return c.demo(ctx, o)
+}
+
+func (c *call) demo(ctx context.Context, o demoOptions) error {
+	var err error
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(o.listen)
+	if err != nil {
+		return usage("--listen %s: want a name and a port, like localhost:8470", o.listen)
+	}
+	if err := alreadyServed(o.dir); err != nil {
+		return err
+	}
+	began := time.Now()
+	bar := c.progress(fmt.Sprintf("Making %s patients", grouped(o.patients)))
+	m := madeUp{Seed: o.seed, Patients: o.patients, Day: today()}
+	codes, err := makeDemo(ctx, o.dir, "http://localhost:"+port, m, slog.New(slog.DiscardHandler), bar.step)
+	bar.end()
+	if err != nil {
+		return err
+	}
+	if o.codes != "" {
+		if o.codes, err = filepath.Abs(o.codes); err != nil {
+			return err
+		}
+		if err := writeCodes(o.dir, o.codes, codes); err != nil {
+			return err
+		}
+	}
+	result := demoResult{Dir: o.dir, Patients: o.patients, MadeMS: time.Since(began).Milliseconds()}
+	fmt.Fprintf(c.err, "Made a practice of 12 people and %s patients in %.1f s. Everyone in it is made up.\n", grouped(o.patients), time.Since(began).Seconds())
+	if result.Drills, err = c.runDrills(ctx, o.dir); err != nil {
+		return err
+	}
+	if o.json {
+		err = json.NewEncoder(c.out).Encode(result)
+	} else {
+		printReports(c.out, result.Drills)
+	}
+	if err = errors.Join(err, verdict(result.Drills...)); err != nil || o.noServe {
+		return err
+	}
+	return c.serveDemo(ctx, o, codes)
+}
+
+// today is the day the practice is made for: the same all day, so that a second
+// run makes the same practice.
+func today() time.Time {
+	now := time.Now()
+	return time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
+}
+
+func alreadyServed(dir string) error {
+	conn, err := net.Dial("unix", controlPath(dir))
+	if err != nil {
+		return nil
+	}
+	conn.Close()
+	return fmt.Errorf("%s is being served: %w", dir, store.ErrLocked)
+}
+
+// runDrills tries every attack and keeps the reports in the house.
+func (c *call) runDrills(ctx context.Context, dir string) ([]layer.Report, error) {
+	var reports []layer.Report
+	for _, name := range drillNames() {
+		bar := c.progress("Drill: " + name)
+		r, err := runDrill(ctx, dir, name, false, bar.step)
+		bar.end()
+		if err != nil {
+			return nil, fmt.Errorf("drill %s: %w", name, err)
+		}
+		reports = append(reports, r)
+		if err := c.keepReport(ctx, dir, r); err != nil {
+			return nil, err
+		}
+	}
+	return reports, nil
+}
+
+// shown are the people whose sign-in links the demo prints.
+var shown = []string{"owner-1", "clinician-1", "front-desk-1"}
+
+func (c *call) serveDemo(ctx context.Context, o demoOptions, codes map[string]seal.Code) error {
+	log, err := os.OpenFile(filepath.Join(o.dir, "quietroom.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	h, err := openHouse(ctx, o.dir, slog.New(slog.NewJSONHandler(log, nil)))
+	if err != nil {
+		return err
+	}
+	ready := func(net.Addr) {
+		fmt.Fprintf(c.err, "The dashboard is open. Sign in as one of these made-up people:\n")
+		for _, handle := range shown {
+			fmt.Fprintf(c.err, "  %-13s %s%s\n", handle, h.Origin, h.identity.DemoLink(handle, codes[handle]))
+		}
+		fmt.Fprintf(c.err, "Ctrl-C ends it.\n")
+	}
+	return errors.Join(h.serve(ctx, web.Server{Listen: o.listen, Ready: ready}), h.close())
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"quietroom/ground/id"
+	"quietroom/ground/ledger"
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+	"quietroom/ground/store/blobs/disk"
+	"quietroom/ground/web"
+	"quietroom/layer"
+	"quietroom/rooms/identity"
+	"quietroom/rooms/vault"
+)
+
+// house is one practice with all its rooms. This file is the only place that
+// knows everybody: a room is added or taken out by its lines in furnish.
+type house struct {
+	*settings
+	log      *slog.Logger
+	held     *store.Held
+	db       *store.DB
+	blobs    *disk.Disk
+	ledger   *ledger.Ledger
+	identity *identity.Identity
+	vault    *vault.Vault
+	mux      *web.Mux
+	layers   []layer.Layer
+}
+
+// openHouse takes a house's directory for this process and opens all its rooms.
+// store.ErrLocked if another process has it.
+func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err error) {
+	s, err := readSettings(dir)
+	if err != nil {
+		return nil, err
+	}
+	h := &house{settings: s, log: log}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if h.held, err = store.Lock(dir); err != nil {
+		return nil, err
+	}
+	if h.db, err = store.Open(ctx, s.database()); err != nil {
+		return nil, err
+	}
+	if h.blobs, err = disk.Open(filepath.Join(dir, s.Blobs)); err != nil {
+		return nil, err
+	}
+	key, err := readLedgerKey(dir)
+	if err != nil {
+		return nil, err
+	}
+	if h.ledger, err = ledger.Open(ctx, h.db, key, time.Now); err != nil {
+		return nil, err
+	}
+	h.furnish()
+	for _, l := range h.layers {
+		if l.Schema == nil {
+			continue
+		}
+		if err := h.db.Migrate(ctx, l.Name, l.Schema); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// furnish makes the rooms and hands each the neighbours it needs.
+func (h *house) furnish() {
+	h.identity = identity.New(identity.Config{DB: h.db, Anchor: h.settings, Now: time.Now, MadeUp: h.MadeUp != nil, Origin: h.Origin})
+	v := vault.Config{DB: h.db, Blobs: h.blobs, Ledger: h.ledger, Keys: h.identity, Practice: h.ID, Now: time.Now}
+	if h.MadeUp == nil {
+		v.Recovery = h.identity
+	}
+	h.vault = vault.New(v)
+
+	h.layers = []layer.Layer{
+		h.identity.Layer(),
+		h.vault.Layer(),
+	}
+
+	h.mux = web.NewMux(web.Config{Practice: h.practiceName, MadeUp: h.MadeUp != nil, Log: h.log})
+	h.mux.SetSessions(h.identity.Sessions())
+	for _, l := range h.layers {
+		if l.Mount != nil {
+			l.Mount(h.mux)
+		}
+	}
+}
+
+func (h *house) practiceName() string { return h.identity.PracticeName(context.Background()) }
+
+// evidence is what all rooms can prove. A room that fails to say is not safe:
+// its old evidence runs out by itself.
+func (h *house) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error] {
+	return func(yield func(layer.Evidence, error) bool) {
+		for _, l := range h.layers {
+			if l.Evidence == nil {
+				continue
+			}
+			for e, err := range l.Evidence(ctx) {
+				if !yield(e, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// run does the work that needs no person: facts are numbered, jobs run on their
+// clock, until ctx ends.
+func (h *house) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			if err := h.ledger.Run(ctx); err != nil && ctx.Err() == nil {
+				h.log.ErrorContext(ctx, "the ledger waits", "err", err)
+				sleep(ctx, time.Second)
+			}
+		}
+	})
+	holder := string(id.New[id.Session]())
+	for _, l := range h.layers {
+		for _, job := range l.Jobs {
+			wg.Go(func() { h.runJob(ctx, l.Name, holder, job) })
+		}
+	}
+}
+
+// runJob runs a job at its times, on one instance at a time.
+func (h *house) runJob(ctx context.Context, room, holder string, job layer.Job) {
+	for ctx.Err() == nil {
+		mine, err := h.db.Lease(ctx, "job "+room+" "+job.Name, holder, time.Now(), job.Every+time.Minute)
+		if err == nil && mine {
+			err = job.Run(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			h.log.ErrorContext(ctx, "a job failed", "room", room, "job", job.Name, "err", err)
+		}
+		sleep(ctx, job.Every)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// close numbers the waiting facts and gives the directory back.
+func (h *house) close() error {
+	var errs []error
+	if h.ledger != nil {
+		for {
+			n, err := h.ledger.Sequence(context.Background())
+			errs = append(errs, err)
+			if n == 0 || err != nil {
+				break
+			}
+		}
+	}
+	if h.db != nil {
+		errs = append(errs, h.db.Close())
+	}
+	if h.blobs != nil {
+		errs = append(errs, h.blobs.Close())
+	}
+	if h.held != nil {
+		errs = append(errs, h.held.Release())
+	}
+	return errors.Join(errs...)
+}
+
+func readLedgerKey(dir string) (ledger.Key, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "ledger.key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return ledger.Key{}, fmt.Errorf("%s is missing; bring it back from a backup: without it nothing can be signed", filepath.Join(dir, "ledger.key"))
+	}
+	if err != nil {
+		return ledger.Key{}, err
+	}
+	return ledger.ParseKey(strings.TrimSpace(string(text)))
+}
+
+// unlock opens a session for one command with the personal code in a file, or
+// on standard input ("-"). In a real house the code is used up, and the one that
+// takes its place is written over it, or printed.
+func (h *house) unlock(ctx context.Context, c *call, file string) (session context.Context, done func(), err error) {
+	code, err := c.readCode(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	session, done, next, err := h.identity.EnterOnce(ctx, code)
+	if errors.Is(err, identity.ErrNoDoor) {
+		return nil, nil, errors.New("this code opens nothing here; it may have been used already, or belong to another practice")
+	}
+	if err != nil || next.Kind == "" {
+		return session, done, err
+	}
+	if file != "-" {
+		if err := writeFile(filepath.Dir(file), filepath.Base(file), []byte(next.Text()+"\n")); err == nil {
+			fmt.Fprintf(c.err, "The code was used up. The new one stands in %s; please print it and remove the file.\n", file)
+			return session, done, nil
+		}
+	}
+	fmt.Fprintf(c.err, "The code was used up. This is the new one, please write it down now:\n  %s\n", next.Text())
+	return session, done, nil
+}
+
+func (c *call) readCode(file string) (seal.Code, error) {
+	if file == "" {
+		return seal.Code{}, usage("this needs somebody's keys: --unlock FILE names a file that holds a personal code, - reads it from standard input")
+	}
+	var text []byte
+	var err error
+	if file == "-" {
+		text, err = readLine(c.in)
+	} else {
+		text, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return seal.Code{}, fmt.Errorf("read the code: %w", err)
+	}
+	defer clear(text)
+	return seal.ParseCode(seal.Personal, string(text))
+}

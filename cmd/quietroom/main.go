@@ -1,0 +1,147 @@
+// Quietroom is the security of a mental-health practice in one program: server,
+// device agent and command line. See ARCHITECTURE.md for the house it builds.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Exit codes. 0 only if what the command checked holds.
+const (
+	exitHeld    = 0
+	exitFailed  = 1 // it does not hold, or an error
+	exitUsage   = 2
+	exitSkipped = 3 // an engine was missing: nothing was tried
+)
+
+// command is one subcommand.
+type command struct {
+	name    string
+	does    string // one line, for the list of commands
+	example string
+	run     func(ctx context.Context, c *call) error
+}
+
+func commands() []command {
+	return []command{
+		{"demo", "make a made-up practice, try the attacks on it, and serve it on localhost", "quietroom demo --patients 3000", demoCommand},
+		{"serve", "serve a practice", "quietroom serve --dir /srv/quietroom", serveCommand},
+		{"import", "take in patients from another system: import fhir PATH...", "quietroom import fhir bundles.zip --dir D --unlock code.txt", importCommand},
+		{"export", "write patients as plain FHIR, files and a readable page", "quietroom export --dir D --unlock code.txt --out O", exportCommand},
+		{"drill", "try an attack and report whether the protection held: " + strings.Join(drillNames(), ", "), "quietroom drill theft --dir D --json", drillCommand},
+		{"verify", "check the whole ledger and name the first bad row", "quietroom verify --dir D", verifyCommand},
+		{"doctor", "say what this machine lacks, and how to mend it", "quietroom doctor --dir D", doctorCommand},
+		{"version", "print the version", "quietroom version", versionCommand},
+	}
+}
+
+// call is one run of a command: its words, and where it reads and writes.
+type call struct {
+	args     []string
+	in       io.Reader
+	out, err io.Writer
+	terminal bool // err is a terminal: progress may be drawn
+	flags    *flag.FlagSet
+}
+
+// exit ends a command with a code other than 1.
+type exit struct {
+	code int
+	err  error // nil: everything was said already
+}
+
+func (e exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprint("exit ", e.code)
+	}
+	return e.err.Error()
+}
+func (e exit) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	c := &call{args: os.Args[1:], in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isTerminal(os.Stderr)}
+	code := run(ctx, c)
+	stop()
+	os.Exit(code)
+}
+
+// run finds the command, runs it and turns its error into words and a code.
+func run(ctx context.Context, c *call) int {
+	harden()
+	if len(c.args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, c.args[0]) {
+		printCommands(c.out)
+		return exitHeld
+	}
+	name := c.args[0]
+	i := slices.IndexFunc(commands(), func(k command) bool { return k.name == name })
+	if i < 0 {
+		fmt.Fprintf(c.err, "quietroom: there is no command %q. `quietroom help` lists them.\n", name)
+		return exitUsage
+	}
+	k := commands()[i]
+	c.args = c.args[1:]
+	c.flags = flag.NewFlagSet(name, flag.ContinueOnError)
+	c.flags.SetOutput(c.err)
+	c.flags.Usage = func() {
+		fmt.Fprintf(c.err, "quietroom %s: %s\n\nExample:\n  %s\n\nOptions:\n", k.name, k.does, k.example)
+		c.flags.PrintDefaults()
+	}
+	return exitCode(c, k.run(ctx, c))
+}
+
+func exitCode(c *call, err error) int {
+	var e exit
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitHeld
+	case errors.As(err, &e):
+		if e.err != nil {
+			fmt.Fprintf(c.err, "quietroom: %v\n", e.err)
+		}
+		return e.code
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(c.err, "quietroom: stopped. What was finished is kept; run the command again to go on.")
+		return exitFailed
+	}
+	fmt.Fprintf(c.err, "quietroom: %v\n", err)
+	return exitFailed
+}
+
+func printCommands(w io.Writer) {
+	fmt.Fprint(w, "Quietroom: what is sealed here, a thief of disk, database or backup cannot read.\n\nCommands:\n")
+	for _, k := range commands() {
+		fmt.Fprintf(w, "  %-8s %s\n", k.name, k.does)
+	}
+	fmt.Fprint(w, "\n`quietroom COMMAND --help` shows options and an example.\n")
+}
+
+// parse reads options, also those that stand after other words, and returns the words.
+func (c *call) parse() (words []string, err error) {
+	args := c.args
+	for {
+		if err := c.flags.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, exit{exitUsage, nil} // flag has said it
+		}
+		args = c.flags.Args()
+		if len(args) == 0 {
+			return words, nil
+		}
+		words, args = append(words, args[0]), args[1:]
+	}
+}
+
+// usage is an error of the caller's words.
+func usage(format string, a ...any) error { return exit{exitUsage, fmt.Errorf(format, a...)} }

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"rsc.io/qr"
+
+	"quietroom/ground/web"
+)
+
+func serveCommand(ctx context.Context, c *call) error {
+	dir := c.flags.String("dir", "", "the house's directory; made if it is not there")
+	listen := c.flags.String("listen", "localhost:8470", "where to listen; an address that others reach needs --name, or --cert and --key")
+	name := c.flags.String("name", "", "the house's name on the network, like vault.example.org; a certificate is fetched for it (ACME)")
+	cert := c.flags.String("cert", "", "certificate file, with --key, in place of one that is fetched")
+	key := c.flags.String("key", "", "key file of --cert")
+	database := c.flags.String("database", "", "postgres:// address for a group, when the house is made; otherwise a file in --dir")
+	words, err := c.parse()
+	if err != nil {
+		return err
+	}
+	if *dir == "" || len(words) > 0 {
+		return usage("serve which house? quietroom serve --dir /srv/quietroom")
+	}
+	if *dir, err = filepath.Abs(*dir); err != nil {
+		return err
+	}
+	s := web.Server{Listen: *listen}
+	switch {
+	case *cert != "" || *key != "":
+		pair, err := tls.LoadX509KeyPair(*cert, *key)
+		if err != nil {
+			return fmt.Errorf("read the certificate: %w", err)
+		}
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	case *name != "":
+		s.ACME = &web.ACME{Hosts: []string{*name}, Dir: filepath.Join(*dir, "certificates")}
+	}
+	log := slog.New(slog.NewTextHandler(c.err, nil))
+	if err := prepare(*dir, *database, origin(*listen, *name, s)); err != nil {
+		return err
+	}
+	h, err := openHouse(ctx, *dir, log)
+	if err != nil {
+		return err
+	}
+	s.Ready = func(net.Addr) { h.greet(ctx, c) }
+	return errors.Join(h.serve(ctx, s), h.close())
+}
+
+// prepare makes a new house where there is none.
+func prepare(dir, database, origin string) error {
+	_, err := readSettings(dir)
+	if !errors.Is(err, errNoHouse) {
+		return err
+	}
+	if database == "" {
+		database = "house.db"
+	}
+	_, err = newSettings(dir, database, origin, nil, time.Now())
+	return err
+}
+
+// origin is where browsers find the house; passkeys are bound to it.
+func origin(listen, name string, s web.Server) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "http://" + listen
+	}
+	if name != "" {
+		host = name
+	}
+	scheme, usual := "http", "80"
+	if s.TLS != nil || s.ACME != nil {
+		scheme, usual = "https", "443"
+	}
+	if host == "" || host == "127.0.0.1" || host == "::1" {
+		host = "localhost" // passkeys refuse bare addresses
+	}
+	if port == usual {
+		return scheme + "://" + host
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// serve serves pages and the control socket, and does the house's own work, until ctx ends.
+func (h *house) serve(ctx context.Context, s web.Server) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	s.Handler, s.Log = h.mux, h.log
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		h.run(ctx)
+	}()
+	controlled := make(chan error, 1)
+	go func() { controlled <- h.control(ctx) }()
+	err := web.Serve(ctx, s)
+	stop()
+	<-worked
+	return errors.Join(err, <-controlled)
+}
+
+// greet prints how to come in. A new house shows the owner's link, once, and as a QR code.
+func (h *house) greet(ctx context.Context, c *call) {
+	if h.identity.Founded() {
+		fmt.Fprintf(c.err, "%s is open at %s\n", h.practiceName(), h.Origin)
+		return
+	}
+	token, err := h.identity.ClaimLink(ctx)
+	if err != nil {
+		h.log.ErrorContext(ctx, "no link for the owner could be made", "err", err)
+		return
+	}
+	link := h.Origin + "/claim/" + token
+	fmt.Fprintf(c.err, "This house has no owner yet. The owner opens this link, once, within 30 minutes:\n\n  %s\n\n", link)
+	printQR(c.err, link)
+}
+
+// printQR draws a code with half blocks, so that a phone can read it from the terminal.
+func printQR(w io.Writer, text string) {
+	code, err := qr.Encode(text, qr.L)
+	if err != nil {
+		return // the link itself stands above
+	}
+	var b strings.Builder
+	const quiet = 2
+	for y := -quiet; y < code.Size+quiet; y += 2 {
+		b.WriteString("  ")
+		for x := -quiet; x < code.Size+quiet; x++ {
+			b.WriteString(map[[2]bool]string{{true, true}: " ", {true, false}: "▄", {false, true}: "▀", {false, false}: "█"}[[2]bool{code.Black(x, y), code.Black(x, y+1)}])
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintln(w, b.String())
+}

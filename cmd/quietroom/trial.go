@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"quietroom/ground/seal"
+	"quietroom/ground/store"
+	"quietroom/layer"
+)
+
+// trial is a made-up house that a drill may attack: served on loopback, and
+// removed afterwards.
+type trial struct {
+	*house
+	layer.Trial
+	above string // the temporary directory with house and copies
+	stop  context.CancelFunc
+	ended chan struct{}
+}
+
+// newTrial makes and serves a made-up house of some patients.
+func newTrial(ctx context.Context, patients int) (_ *trial, err error) {
+	above, err := os.MkdirTemp("", "quietroom-trial-")
+	if err != nil {
+		return nil, err
+	}
+	t := &trial{above: above, ended: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(above)
+		}
+	}()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	origin := fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)
+	dir := filepath.Join(above, "house")
+	m := madeUp{Seed: uint64(time.Now().UnixNano()), Patients: patients, Day: time.Now()}
+	codes, err := makeDemo(ctx, dir, origin, m, slog.New(slog.DiscardHandler), func(int, int) {})
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "quietroom.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if t.house, err = openHouse(ctx, dir, slog.New(slog.NewJSONHandler(log, nil))); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	t.stop = stop
+	srv := &http.Server{Handler: t.mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		defer close(t.ended)
+		defer log.Close()
+		t.run(running)
+	}()
+	go srv.Serve(l)
+	context.AfterFunc(running, func() { srv.Close() })
+	t.Trial = layer.Trial{Dir: dir, URL: origin, Codes: map[string]string{}, DB: t.house.db, Unlock: t.enter, Take: t.take}
+	for handle, code := range codes {
+		t.Codes[handle] = code.Text()
+	}
+	return t, nil
+}
+
+// close ends and removes the trial house.
+func (t *trial) close() error {
+	t.stop()
+	<-t.ended
+	return errors.Join(t.house.close(), os.RemoveAll(t.above))
+}
+
+func (t *trial) enter(ctx context.Context, code string) (context.Context, func(), error) {
+	c, err := seal.ParseCode(seal.Personal, code)
+	if err != nil {
+		return nil, nil, err
+	}
+	return t.identity.Enter(ctx, c)
+}
+
+// take copies everything a thief would take of the trial house.
+func (t *trial) take(ctx context.Context) (string, error) {
+	to, err := os.MkdirTemp(t.above, "taken-")
+	if err != nil {
+		return "", err
+	}
+	return to, takeHouse(ctx, t.dir, to)
+}
+
+// takeHouse copies what a thief of the machine finds: the directory with its
+// database, log and blobs as they lie there (also while the house is served),
+// a consistent copy of the database, the program, and its environment.
+func takeHouse(ctx context.Context, dir, to string) error {
+	if err := copyTree(dir, filepath.Join(to, "house")); err != nil {
+		return err
+	}
+	s, err := readSettings(dir)
+	if err != nil {
+		return err
+	}
+	if s.Database == "house.db" {
+		if err := copyDatabase(ctx, dir, filepath.Join(to, "whole.db")); err != nil {
+			return err
+		}
+	}
+	program, err := os.Executable()
+	if err == nil {
+		err = copyFile(program, filepath.Join(to, "program"))
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, "environment"), []byte(strings.Join(os.Environ(), "\n")), 0o600)
+}
+
+// copyDatabase copies a SQLite house consistently, beside its server.
+func copyDatabase(ctx context.Context, dir, to string) error {
+	db, err := store.Open(ctx, filepath.Join(dir, "house.db"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.CopyTo(ctx, to), db.Close())
+}
+
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the house goes on while it is copied
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		switch {
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(to, rel), 0o700)
+		case d.Type().IsRegular():
+			return copyFile(path, filepath.Join(to, rel))
+		}
+		return nil // sockets hold nothing
+	})
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
