@@ -68,6 +68,7 @@ type Unit struct {
 	Patient   Resource   // zero when Shared
 	Resources []Resource // without Patient, in the order of the source
 	Source    string     // path of the file, for the person's terminal only
+	Number    int        // position of that file among all, from 1
 	Line      int        // where Patient starts
 }
 
@@ -79,12 +80,12 @@ func (u Unit) Shared() bool { return u.Patient.Type == "" }
 // files by position only, because file names carry patients' names; Detail is
 // for the terminal of the person who imports, and for nothing that is kept.
 type Problem struct {
-	File      string // full path, and the name inside an archive
-	Number    int    // position of the file among all, from 1
-	Line      int    // 0: the file as a whole
-	Patient   string // Patient.id, where it is known
-	Reason    string // lower case, without patient data
-	LeftAlone bool   // not an error: the file is none of ours
+	File      string `json:"file,omitempty"`    // full path, and the name inside an archive
+	Number    int    `json:"number,omitempty"`  // position of the file among all, from 1
+	Line      int    `json:"line,omitempty"`    // 0: the file as a whole
+	Patient   string `json:"patient,omitempty"` // Patient.id, where it is known
+	Reason    string `json:"reason"`            // lower case, without patient data
+	LeftAlone bool   `json:"-"`                 // not an error: the file is none of ours
 
 	order  bool // its document must be read again, with its type known
 	torn   bool // nothing after this place can be read

@@ -182,7 +182,8 @@ const tooManyBytes = "one patient has more than 256 MiB of resources"
 // is kept once; a second one under the same id that says something else is a
 // problem, since either could be right.
 func (r *reader) unit(all []Resource) error {
-	u := Unit{Source: r.loose.sources[all[0].src].path, Line: all[0].Line}
+	src := r.loose.sources[all[0].src]
+	u := Unit{Source: src.path, Number: src.number, Line: all[0].Line}
 	first := make(map[string]int, len(all))
 	var size int64
 	for i, res := range all {
@@ -203,7 +204,8 @@ func (r *reader) unit(all []Resource) error {
 		first[key] = i
 		if res.Type == "Patient" && u.Shared() {
 			u.Patient, u.Key = res, patientKey(res)
-			u.Source, u.Line = r.loose.sources[res.src].path, res.Line
+			src := r.loose.sources[res.src]
+			u.Source, u.Number, u.Line = src.path, src.number, res.Line
 			continue
 		}
 		u.Resources = append(u.Resources, res)
