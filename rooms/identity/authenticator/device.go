@@ -166,19 +166,20 @@ func (d *Device) Clone() *Device {
 	return c
 }
 
-// Stranger copies the device's passkeys by what anybody may know of them (id,
-// person, house), with other private keys.
-func (d *Device) Stranger() (*Device, error) {
-	c := d.Clone()
-	for _, p := range c.passkeys {
+// Forge replaces what nobody else can know of the passkeys, their private keys
+// and secrets, and keeps what anybody may know: id, person, house.
+func (d *Device) Forge() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.passkeys {
 		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.private, p.counter = private, 1<<20
 		rand.Read(p.secret[:])
 	}
-	return c, nil
+	return nil
 }
 
 // Elsewhere says that the device's passkeys belong to another house.
