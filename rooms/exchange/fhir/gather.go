@@ -151,6 +151,7 @@ func (r *reader) fetchFrom(recs []rec, order []int, found []Resource) error {
 	defer in.Close()
 	file, plain := in.(io.ReaderAt)
 	sp := splitter{scanner: newScanner(nil)}
+	defer sp.release()
 	at := int64(0)
 	for _, i := range order {
 		if err := r.ctx.Err(); err != nil {

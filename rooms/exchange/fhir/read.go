@@ -109,6 +109,7 @@ func (r *reader) secondLook(s source) error {
 	}
 	if err != nil {
 		sp := splitter{scanner: newScanner(in)}
+		defer sp.release()
 		return r.report(s.problem(sp.problem(err)))
 	}
 	_, err = r.pass(s, kind)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -38,8 +39,18 @@ type scanner struct {
 
 const window = 256 << 10
 
+// windows are used again: thousands of small files would otherwise leave more
+// of them than resources.
+var windows = sync.Pool{New: func() any { return new([window]byte) }}
+
 func newScanner(r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, window)}
+	return &scanner{r: r, buf: windows.Get().(*[window]byte)[:]}
+}
+
+// release gives the window back. Nothing that was read refers to it.
+func (s *scanner) release() {
+	windows.Put((*[window]byte)(s.buf))
+	s.buf = nil
 }
 
 // restart begins with a new source in r.

@@ -29,6 +29,7 @@ var errStop = errors.New("fhir: enough")
 func split(r io.Reader, lines bool, kind string) iter.Seq2[Resource, *Problem] {
 	return func(yield func(Resource, *Problem) bool) {
 		s := splitter{scanner: newScanner(r), kind: kind, yield: yield}
+		defer s.release()
 		s.oneLine = lines
 		if lines {
 			s.lines()
@@ -43,6 +44,7 @@ func split(r io.Reader, lines bool, kind string) iter.Seq2[Resource, *Problem] {
 // typeOf looks for the type of a document whose entries come first.
 func typeOf(r io.Reader) (kind string, err error) {
 	s := newScanner(r)
+	defer s.release()
 	s.mark()
 	s.space()
 	if s.peek() != '{' {
