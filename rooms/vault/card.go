@@ -21,26 +21,15 @@ type (
 	Draft       = layer.Draft
 )
 
-// searchText is what a search looks through. It begins with the name as lists
-// show it, so that it sorts; then come names without accents and case,
-// the birth date in three ways of writing, phone numbers as digits.
+// searchText is what a search looks through: names, the birth date as
+// 1991-03-04 and phone numbers as digits. It begins with the name as lists show
+// it, so that it sorts; and it is short, because every search passes through all.
 func searchText(c Card) string {
-	parts := []string{c.Shown(), c.Given + " " + c.Family, c.Preferred, c.Born}
-	if y, m, d, ok := dateParts(c.Born); ok {
-		parts = append(parts, m+"/"+d+"/"+y, strings.TrimLeft(m, "0")+"/"+strings.TrimLeft(d, "0")+"/"+y)
-	}
+	parts := []string{c.Shown(), c.Preferred, c.Born}
 	for _, p := range c.Phones {
 		parts = append(parts, digits(p))
 	}
 	return fold(strings.Join(parts, " "))
-}
-
-func dateParts(iso string) (y, m, d string, ok bool) {
-	parts := strings.Split(iso, "-")
-	if len(parts) != 3 {
-		return "", "", "", false
-	}
-	return parts[0], parts[1], parts[2], true
 }
 
 // fold makes text comparable: lower case, without accents, one line.

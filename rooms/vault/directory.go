@@ -25,7 +25,7 @@ const (
 	segmentSize = 2048 // patients in one segment
 	blockSize   = 128  // patients in one block of shown lines
 	pendingMost = 64   // changes that memory keeps as single boxes before it seals them together
-	tailMost    = 1024 // changes in the database before they are merged into the base; grows with the base
+	tailMost    = 512  // changes in the database before they are merged into the base; grows with the base
 )
 
 type directory struct {

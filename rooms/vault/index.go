@@ -118,4 +118,3 @@ func (v *Vault) Count(ctx context.Context) (n int, err error) {
 	err = v.DB.QueryRowContext(ctx, `SELECT count(*) FROM vault_patients`).Scan(&n)
 	return n, err
 }
-

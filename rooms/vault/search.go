@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -39,10 +41,13 @@ func (v *Vault) Search(ctx context.Context, text string, limit int) (Found, erro
 	return f, v.recordSearch(ctx, keys, f)
 }
 
-// terms splits what was typed into folded words. What reads like a phone number becomes digits.
+// terms splits what was typed into folded words. Dates become 1991-03-04, and
+// what else reads like a phone number becomes digits.
 func terms(text string) (words [][]byte) {
 	for _, w := range strings.Fields(fold(text)) {
-		if strings.Trim(w, "0123456789-()+.") == "" && !isDate(w) {
+		if iso := isoDate(w); iso != "" {
+			w = iso
+		} else if strings.Trim(w, "0123456789-()+.") == "" {
 			w = digits(w)
 		}
 		if w = strings.TrimRight(w, ","); w != "" {
@@ -52,9 +57,18 @@ func terms(text string) (words [][]byte) {
 	return words
 }
 
-// isDate tells 1991-03 and 1991-03-04 from a phone number.
-func isDate(w string) bool {
-	return len(w) >= 5 && w[4] == '-' && (w[:2] == "19" || w[:2] == "20")
+var usDate = regexp.MustCompile(`^(\d{1,2})/(\d{1,2})(?:/(\d{4}))?$`)
+
+// isoDate reads 3/4/1991, 3/4, 1991-03 and 1991-03-04 as a birth date is kept; "" for anything else.
+func isoDate(w string) string {
+	if len(w) >= 5 && w[4] == '-' && (w[:2] == "19" || w[:2] == "20") {
+		return w
+	}
+	m := usDate.FindStringSubmatch(w)
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s-%02s-%02s", m[3], m[1], m[2])
 }
 
 func (v *Vault) look(keys *dirKeys, words [][]byte, limit int) (f Found, err error) {
@@ -204,22 +218,30 @@ func fits(text []byte, words [][]byte) bool {
 	return true
 }
 
-// linesAt opens the blocks that hold these places, and takes the lines.
+// linesAt opens the blocks that hold these places, and reads those lines.
 func (v *Vault) linesAt(keys *dirKeys, s *segment, at []int) ([]dirLine, error) {
-	var found, block []dirLine
-	opened := -1
+	var found []dirLine
+	var block, left []byte // the opened block, and what of it was not passed yet
+	opened, next := -1, 0  // which block it is, and the place where left begins
+	defer func() { clear(block) }()
 	for _, i := range at {
 		if i/blockSize != opened {
+			opened, next = i/blockSize, i/blockSize*blockSize
 			var err error
-			opened = i / blockSize
-			if block, err = v.openBlock(keys.keys[s.epoch], s, opened); err != nil {
-				return nil, err
+			if block, err = keys.keys[s.epoch].OpenInto(block, s.blocks[opened], v.segmentSlot("lines", s, opened)); err != nil {
+				return nil, fmt.Errorf("%w: the directory", ErrChanged)
 			}
+			left = block
 		}
-		if i%blockSize >= len(block) {
+		var one []byte
+		for ; next <= i; next++ {
+			one, left, _ = bytes.Cut(left, newline)
+		}
+		var l dirLine
+		if err := json.Unmarshal(one, &l); err != nil {
 			return nil, fmt.Errorf("%w: the directory", ErrChanged)
 		}
-		found = append(found, block[i%blockSize])
+		found = append(found, l)
 	}
 	return found, nil
 }

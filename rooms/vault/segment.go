@@ -227,7 +227,7 @@ func (v *Vault) merge(ctx context.Context, all teams) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.tail < tailMost+len(d.where)/2 {
+	if d.tail < tailMost+len(d.where)/8 {
 		return nil
 	}
 	keys := v.dirKeys(ctx, all)
