@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"quietroom/ground/id"
+	"quietroom/ground/seal"
+	"quietroom/layer"
+	"quietroom/rooms/vault"
+)
+
+// benchHouse is one made-up house for all benchmarks of a run: 33,000 patients,
+// or as many as QUIETROOM_BENCH_PATIENTS says.
+var benchHouse = sync.OnceValues(func() (*benchmarked, error) {
+	patients := 33_000
+	if n, err := strconv.Atoi(os.Getenv("QUIETROOM_BENCH_PATIENTS")); err == nil {
+		patients = n
+	}
+	above, err := os.MkdirTemp("", "quietroom-bench-")
+	if err != nil {
+		return nil, err
+	}
+	b := &benchmarked{above: above, patients: patients}
+	m := madeUp{Seed: 1, Patients: patients, Day: today()}
+	if b.codes, err = makeDemo(context.Background(), filepath.Join(above, "house"), "http://localhost", m, slog.New(slog.DiscardHandler), func(int, int) {}); err != nil {
+		return nil, err
+	}
+	b.house, err = openHouse(context.Background(), filepath.Join(above, "house"), slog.New(slog.DiscardHandler))
+	return b, err
+})
+
+type benchmarked struct {
+	*house
+	above    string
+	patients int
+	codes    map[string]seal.Code
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if madeBench {
+		if b, err := benchHouse(); err == nil {
+			b.close()
+			os.RemoveAll(b.above)
+		}
+	}
+	os.Exit(code)
+}
+
+var madeBench bool
+
+func openBench(b *testing.B) (*benchmarked, context.Context) {
+	b.Helper()
+	madeBench = true
+	h, err := benchHouse()
+	if err != nil {
+		b.Fatal(err)
+	}
+	running, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { h.run(running) })
+	b.Cleanup(func() { stop(); wg.Wait() })
+	ctx, done, err := h.identity.Enter(b.Context(), h.codes["owner-1"])
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(done)
+	return h, ctx
+}
+
+// From the passkey's answer to all names searchable: the seed is opened, team
+// keys are opened and checked, and the first search is answered, by a process
+// that has just started and holds nothing in memory.
+func BenchmarkUnlockUntilNamesAreSearchable(b *testing.B) {
+	h, _ := openBench(b)
+	for b.Loop() {
+		h.identity.Recheck(b.Context())
+		fresh := vault.New(h.vault.Config)
+		ctx, done, err := h.identity.Enter(b.Context(), h.codes["clinician-1"])
+		if err != nil {
+			b.Fatal(err)
+		}
+		if f, err := fresh.Search(ctx, "rivera", 50); err != nil || f.All != h.patients {
+			b.Fatalf("searched %d of %d patients: %v", f.All, h.patients, err)
+		}
+		done()
+	}
+}
+
+func BenchmarkSearch(b *testing.B) {
+	h, ctx := openBench(b)
+	for _, text := range []string{"ald", "ander", "sam ri", "1987", "555-0142"} {
+		b.Run(text, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := h.vault.Search(ctx, text, 50); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func (h *benchmarked) somePatients(b *testing.B, n int) (some []id.Patient) {
+	b.Helper()
+	for p, err := range h.vault.Patients(b.Context()) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		if some = append(some, p); len(some) == n {
+			return some
+		}
+	}
+	return some
+}
+
+func BenchmarkOpenChart(b *testing.B) {
+	h, ctx := openBench(b)
+	some := h.somePatients(b, 1000)
+	i := 0
+	for b.Loop() {
+		c, err := h.vault.Open(ctx, some[i%len(some)], vault.Chart)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.List(ctx); err != nil {
+			b.Fatal(err)
+		}
+		c.Close()
+		i++
+	}
+}
+
+func (h *benchmarked) note(ctx context.Context, p id.Patient) error {
+	b, err := h.vault.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Drop()
+	c, err := b.In(ctx, p, vault.Chart)
+	if err != nil {
+		return err
+	}
+	if _, err := b.Put(ctx, c, layer.Draft{Head: []byte(`{"kind":"note"}`), Body: make([]byte, 1200)}); err != nil {
+		return err
+	}
+	return b.Commit(ctx)
+}
+
+func BenchmarkDurableNote(b *testing.B) {
+	h, ctx := openBench(b)
+	some := h.somePatients(b, 1000)
+	for _, writers := range []int{1, 16} {
+		b.Run(fmt.Sprint(writers, "writers"), func(b *testing.B) {
+			began, n := time.Now(), 0
+			work := make(chan id.Patient)
+			var wg sync.WaitGroup
+			for range writers {
+				wg.Go(func() {
+					for p := range work {
+						if err := h.note(ctx, p); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			for b.Loop() {
+				work <- some[n%len(some)]
+				n++
+			}
+			close(work)
+			wg.Wait()
+			b.ReportMetric(float64(n)/time.Since(began).Seconds(), "notes/s")
+		})
+	}
+}
