@@ -69,4 +69,3 @@ func importFresh(b *testing.B, dir string, size int64, patients int) {
 	}
 	b.ReportMetric(float64(patients*b.N)/b.Elapsed().Seconds(), "patients/s")
 }
-

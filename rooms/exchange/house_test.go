@@ -195,7 +195,7 @@ func (h *house) exports(t testing.TB) string {
 	return out
 }
 
-// content is what files say, by resourceType/id: with numbers as they stand.
+// content is what files say, by patient/resourceType/id: with numbers as they stand.
 func content(t testing.TB, paths ...string) map[string]any {
 	t.Helper()
 	all := map[string]any{}
@@ -217,7 +217,7 @@ func content(t testing.TB, paths ...string) map[string]any {
 			if err := d.Decode(&v); err != nil {
 				t.Fatal(err)
 			}
-			all[r.Type+"/"+r.ID] = []any{v, r.FullURL}
+			all[u.Patient.ID+"/"+r.Type+"/"+r.ID] = []any{v, r.FullURL}
 		}
 	}
 	return all

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path"
+	"path/filepath"
 )
 
 // Export writes the plain folder in which people take their records along:
@@ -15,6 +17,7 @@ import (
 //	index.html                  a list of the patients, for reading and printing
 //	patients/ID/bundle.json     all resources of one patient, a Bundle of type collection
 //	patients/ID/index.html      the same patient, for reading and printing
+//	patients/ID/files/NAME      a paper that is not FHIR, as it came
 //	shared.ndjson               what belongs to no patient
 //
 // Every resource stands exactly once, as it came. ID is the patient's opaque
@@ -49,12 +52,24 @@ func (e *Export) Patient(id string, resources iter.Seq2[Resource, error]) error 
 		return fmt.Errorf("export: a patient's identifier may hold letters and digits only")
 	}
 	return e.write(path.Join("patients", id, "bundle.json"), func(w *bufio.Writer) error {
-		return writeBundle(w, resources)
+		return WriteBundle(w, resources)
 	})
 }
 
-// writeBundle writes a Bundle, one entry a line.
-func writeBundle(w *bufio.Writer, resources iter.Seq2[Resource, error]) error {
+// File writes a paper of one patient. The name is a plain one: see path.Base.
+func (e *Export) File(id, name string, content io.Reader) error {
+	if !opaque(id) || name != path.Base(name) || !filepath.IsLocal(name) {
+		return fmt.Errorf("export: the name of a file or a patient may lead nowhere")
+	}
+	return e.write(path.Join("patients", id, "files", name), func(w *bufio.Writer) error {
+		_, err := io.Copy(w, content)
+		return err
+	})
+}
+
+// WriteBundle writes a Bundle of type collection, one entry a line.
+func WriteBundle(out io.Writer, resources iter.Seq2[Resource, error]) error {
+	w := bufio.NewWriterSize(out, 64<<10) // out itself, if it is one already
 	w.WriteString(`{"resourceType":"Bundle","type":"collection","entry":[`)
 	between := "\n"
 	for r, err := range resources {
@@ -71,8 +86,8 @@ func writeBundle(w *bufio.Writer, resources iter.Seq2[Resource, error]) error {
 		w.Write(r.Raw)
 		w.WriteByte('}')
 	}
-	_, err := w.WriteString("\n]}\n")
-	return err
+	w.WriteString("\n]}\n")
+	return w.Flush()
 }
 
 // Page writes the readable page of one patient beside the Bundle.
@@ -125,10 +140,10 @@ func (e *Export) write(name string, fill func(*bufio.Writer) error) error {
 	w := bufio.NewWriterSize(f, 64<<10)
 	if err := errors.Join(fill(w), w.Flush()); err != nil {
 		f.drop()
-		return fmt.Errorf("write %s: %w", name, err)
+		return fmt.Errorf("write a file of the export: %w", err)
 	}
 	if err := f.keep(); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+		return fmt.Errorf("write a file of the export: %w", plainError(err))
 	}
 	return syncDir(e.root, dir)
 }
@@ -143,7 +158,7 @@ type file struct {
 func create(root *os.Root, name string) (*file, error) {
 	f, err := root.OpenFile(name+".part", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("create a file of the export: %w", err)
+		return nil, fmt.Errorf("create a file of the export: %w", plainError(err))
 	}
 	return &file{f, root, name}, nil
 }
@@ -179,4 +194,15 @@ func opaque(id string) bool {
 		}
 	}
 	return true
+}
+
+// plainError drops the path from a file error: a file's name may be a patient's.
+func plainError(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
+	}
+	return err
 }

@@ -13,8 +13,12 @@ type Page struct {
 	Practice string
 	Made     string // when, in words
 	Card     Card
+	Also     []Word         // what the card has no place for
 	Lines    iter.Seq[Line] // may be nil
 }
+
+// Word is one more thing that is known about a patient.
+type Word struct{ Name, Text string }
 
 // Line is one resource, or one paper, on a page.
 type Line struct {
