@@ -54,7 +54,7 @@ type Entry struct {
 	By         string          `json:"by"`                 // the person who signs
 	Act        Act             `json:"act"`
 	Practice   string          `json:"practice,omitempty"` // found
-	Person     string          `json:"person,omitempty"`   // found, join, rekey, doors, roles, leave
+	Person     string          `json:"person,omitempty"`   // found, join, rekey, doors, roles, leave; team: whose own it is
 	Keys       *Keys           `json:"keys,omitempty"`     // found, join, rekey
 	Doors      map[string]Door `json:"doors,omitempty"`    // found, join, rekey (optional), doors
 	Roles      []string        `json:"roles,omitempty"`    // found, join, roles
@@ -89,6 +89,7 @@ type RosterPerson struct {
 // RosterTeam is what the chain says of a team.
 type RosterTeam struct {
 	Kind        string
+	Own         string // whose team of one it began as: new patients of that person go there; may be empty
 	Members     []string
 	Epoch       uint64
 	Commitments map[uint64][]byte // of every key it ever had
@@ -257,7 +258,7 @@ func (e Entry) says() error {
 	case Leave:
 		e.Person = ""
 	case Form:
-		e.Team, e.Kind, e.Members, e.Epoch, e.Commitment, e.Public = "", "", nil, 0, nil, nil
+		e.Team, e.Kind, e.Person, e.Members, e.Epoch, e.Commitment, e.Public = "", "", "", nil, 0, nil, nil
 	case Name:
 		e.Name, e.Public = "", nil
 	default:
@@ -368,6 +369,10 @@ func (r *Roster) form(e Entry) (reason string) {
 		return "it replaces a team's key without a new number"
 	case newKey && t.had(e.Commitment):
 		return "it gives a team a key that it had before"
+	case known && e.Person != t.Own:
+		return "it makes a team somebody else's"
+	case !known && e.Person != "" && !slices.Contains(e.Members, e.Person):
+		return "it makes a team somebody's own who is no member"
 	}
 	for _, m := range e.Members {
 		if p, ok := r.people[m]; !ok || p.Gone {
@@ -384,7 +389,7 @@ func (r *Roster) form(e Entry) (reason string) {
 		commitments = map[uint64][]byte{}
 	}
 	commitments[e.Epoch] = e.Commitment
-	r.teams[e.Team] = RosterTeam{Kind: e.Kind, Members: e.Members, Epoch: e.Epoch, Commitments: commitments, Inbox: e.Public}
+	r.teams[e.Team] = RosterTeam{Kind: e.Kind, Own: e.Person, Members: e.Members, Epoch: e.Epoch, Commitments: commitments, Inbox: e.Public}
 	return ""
 }
 

@@ -69,7 +69,11 @@ func (i *Identity) found(ctx context.Context, practice string, n *Newcomer, more
 
 func (t *firstTeam) sign(roster *seal.Roster, n *Newcomer, at int64) error {
 	t.id, t.key = id.New[id.Team](), seal.NewKey()
-	e, err := teamEntry(t.id, t.kind, 1, t.key, []id.Person{n.Person})
+	var own id.Person
+	if t.kind == CareTeam {
+		own = n.Person
+	}
+	e, err := teamEntry(t.id, t.kind, own, 1, t.key, []id.Person{n.Person})
 	if err != nil {
 		return err
 	}

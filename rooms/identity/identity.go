@@ -52,6 +52,8 @@ var (
 	ErrNoDoor = errors.New("identity: no door opens with this")
 	// ErrNoKey means that the person is in no team that holds the key.
 	ErrNoKey = errors.New("identity: the key belongs to a team this person is not in")
+	// ErrNoTeam means that the person has no care team of its own.
+	ErrNoTeam = errors.New("identity: this person has no care team of its own; only clinicians take in patients")
 	// ErrFounded means that the practice has its first owner already.
 	ErrFounded = errors.New("identity: this practice is founded already")
 	// ErrForged means that the list of people and keys is not the practice's own.

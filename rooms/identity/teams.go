@@ -55,12 +55,35 @@ func (i *Identity) TeamKey(ctx context.Context, team id.Team, epoch uint64) (sea
 func (i *Identity) FormTeam(ctx context.Context, by *Unlocked, kind, name string, members ...id.Person) (id.Team, error) {
 	i.acts.Lock()
 	defer i.acts.Unlock()
-	return i.form(ctx, by, kind, name, members)
+	return i.form(ctx, by, kind, name, "", members)
 }
 
-func (i *Identity) form(ctx context.Context, by *Unlocked, kind, name string, members []id.Person) (id.Team, error) {
+// FormOwnTeam makes a clinician's own care team: patients whom that person
+// takes in belong to it.
+func (i *Identity) FormOwnTeam(ctx context.Context, by *Unlocked, name string, own id.Person, others ...id.Person) (id.Team, error) {
+	i.acts.Lock()
+	defer i.acts.Unlock()
+	return i.form(ctx, by, CareTeam, name, own, append([]id.Person{own}, others...))
+}
+
+// OwnTeam returns a clinician's own care team. It comes from the signed roster:
+// nobody who writes the database decides where new patients go.
+func (i *Identity) OwnTeam(ctx context.Context, p id.Person) (id.Team, error) {
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range roster.Teams() {
+		if t, _ := roster.Team(name); t.Kind == CareTeam && t.Own == string(p) {
+			return id.Team(name), nil
+		}
+	}
+	return "", ErrNoTeam
+}
+
+func (i *Identity) form(ctx context.Context, by *Unlocked, kind, name string, own id.Person, members []id.Person) (id.Team, error) {
 	team := id.New[id.Team]()
-	return team, i.keyTeam(ctx, by, team, kind, 1, seal.NewKey(), members, func(tx *store.Tx) error {
+	return team, i.keyTeam(ctx, by, team, kind, own, 1, seal.NewKey(), members, func(tx *store.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO identity_teams (team, name) VALUES ($1, $2)`, team, name)
 		return err
 	})
@@ -84,7 +107,7 @@ func (i *Identity) AddMember(ctx context.Context, by *Unlocked, team id.Team, p 
 		return err
 	}
 	members := append(ids(t.Members), p)
-	return i.keyTeam(ctx, by, team, t.Kind, t.Epoch, key, members, func(tx *store.Tx) error {
+	return i.keyTeam(ctx, by, team, t.Kind, id.Person(t.Own), t.Epoch, key, members, func(tx *store.Tx) error {
 		for epoch, old := range by.ring.Teams[team] {
 			if epoch == t.Epoch {
 				continue
@@ -106,7 +129,7 @@ func (i *Identity) Rotate(ctx context.Context, by *Unlocked, team id.Team, membe
 	if err != nil {
 		return err
 	}
-	return i.keyTeam(ctx, by, team, t.Kind, t.Epoch+1, seal.NewKey(), members, func(tx *store.Tx) error {
+	return i.keyTeam(ctx, by, team, t.Kind, id.Person(t.Own), t.Epoch+1, seal.NewKey(), members, func(tx *store.Tx) error {
 		for _, m := range t.Members {
 			if slices.Contains(members, id.Person(m)) {
 				continue
@@ -133,8 +156,8 @@ func (i *Identity) team(ctx context.Context, team id.Team) (seal.RosterTeam, err
 
 // keyTeam signs the team as it shall be, seals its key to each member and to
 // the recovery pair, and takes it into the signer's own ring if a member.
-func (i *Identity) keyTeam(ctx context.Context, by *Unlocked, team id.Team, kind string, epoch uint64, key seal.Key, members []id.Person, more func(*store.Tx) error) error {
-	e, err := teamEntry(team, kind, epoch, key, members)
+func (i *Identity) keyTeam(ctx context.Context, by *Unlocked, team id.Team, kind string, own id.Person, epoch uint64, key seal.Key, members []id.Person, more func(*store.Tx) error) error {
+	e, err := teamEntry(team, kind, own, epoch, key, members)
 	if err != nil {
 		return err
 	}
@@ -161,12 +184,12 @@ func (i *Identity) keyTeam(ctx context.Context, by *Unlocked, team id.Team, kind
 }
 
 // teamEntry is the roster's statement of a team, its members and its key.
-func teamEntry(team id.Team, kind string, epoch uint64, key seal.Key, members []id.Person) (seal.Entry, error) {
+func teamEntry(team id.Team, kind string, own id.Person, epoch uint64, key seal.Key, members []id.Person) (seal.Entry, error) {
 	inbox, err := seal.TeamInbox(key)
 	if err != nil {
 		return seal.Entry{}, err
 	}
-	e := seal.Entry{Act: seal.Form, Team: string(team), Kind: kind, Epoch: epoch, Commitment: key.Commitment(), Public: inbox.Public()}
+	e := seal.Entry{Act: seal.Form, Team: string(team), Kind: kind, Person: string(own), Epoch: epoch, Commitment: key.Commitment(), Public: inbox.Public()}
 	for _, m := range members {
 		e.Members = append(e.Members, string(m))
 	}
