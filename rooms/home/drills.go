@@ -51,6 +51,9 @@ func (o outcome) called() string {
 	return o.Drill
 }
 
+// among is the drill's name in a row of others.
+func (o outcome) among() string { return strings.ToLower(o.called()) }
+
 // sentence is what came of it, in numbers as counted.
 func (o outcome) sentence() string {
 	a, known := attacks[o.Drill]
@@ -83,7 +86,21 @@ func (o outcome) evidence() item {
 	case o.Tried > 0:
 		e.State = layer.Safe
 	}
-	return item{Evidence: e, Since: o.At, Took: took(o.Took)}
+	return item{Evidence: e, Since: o.At, drill: true, Took: took(o.Took)}
+}
+
+// untried is one calm sentence for the attacks that nobody tried yet.
+func untried(drills []outcome) string {
+	var names []string
+	for _, o := range drills {
+		if o.At.IsZero() {
+			names = append(names, o.among())
+		}
+	}
+	if len(names) > 1 && len(names) == len(drills) {
+		return "No attack has been tried here yet."
+	}
+	return named("Not tried yet: %s.", names)
 }
 
 // failure tells of a drill that did not hold: by its numbers, or by its first

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"quietroom/ground/ledger"
+	"quietroom/ground/store"
+	"quietroom/ground/store/storetest"
 	"quietroom/layer"
 )
 
@@ -33,7 +35,7 @@ func lacks(t *testing.T, page string, unwanted ...string) {
 func TestAHouseOfWhichNothingIsKnownIsNeverSafe(t *testing.T) {
 	p := newPractice(t)
 	page := p.page("/")
-	holds(t, page, "Nothing has been measured here yet.", "Nothing watches devices, backups, web and mail yet.", "There is no proof yet", "Elsewhere: not written down yet.", "not counted yet")
+	holds(t, page, "Nothing has been measured here yet.", "Nothing watches devices, backups, web and mail yet.", "There is no proof yet", "No attack has been tried here yet.", "Nothing, as far as is known.", "Elsewhere: not written down yet.", "not counted yet")
 	lacks(t, page, `data-is="safe"`, `data-is="urgent"`, `data-is="needs"`)
 }
 
@@ -53,7 +55,7 @@ func TestEvidenceExpiresWhenNobodyLooksAnyMore(t *testing.T) {
 	holds(t, p.page("/"), `href="/evidence#people"><span>People</span><b class="status" data-is="safe">`)
 	p.now = p.now.Add(25 * time.Hour)
 	page := p.page("/")
-	holds(t, page, `href="/evidence#people"><span>People</span><b class="status" data-is="unknown">`, "too long ago to count", "Not known: devices, people, backups, web and mail.")
+	holds(t, page, `href="/evidence#people"><span>People</span><b class="status" data-is="unknown">`, "too long ago to count", "Not\u00a0known: devices, people, backups, web and mail.")
 }
 
 func TestARoomThatFailsKeepsWhatItSaid(t *testing.T) {
@@ -158,6 +160,33 @@ func TestSomebodyWhoIsNoOwnerGetsNoButtons(t *testing.T) {
 	page := p.page("/")
 	holds(t, page, "One small thing waits for the owner.", "For the owner", "There is no recovery kit")
 	lacks(t, page, `href="/kit"`, "Needs you")
+	page = p.page("/evidence")
+	holds(t, page, "For the owner", "Make the recovery kit, 3 minutes")
+	lacks(t, page, `href="/kit"`, "Needs you")
+}
+
+func TestHarmIsNeverFollowedByNice(t *testing.T) {
+	p := newPractice(t)
+	p.patients = 1
+	p.says(layer.Evidence{Claim: "identity.roster", Place: layer.People, State: layer.Urgent, Seen: p.now, Text: "The list of people is not the one that was signed. Nothing is opened with it.", Page: "/people", Fix: "Look at the list", Minutes: 30})
+	page := p.page("/")
+	holds(t, page, "<h1>The list of people is not the one that was signed.</h1>", "Nothing is opened with it. Since <time")
+	lacks(t, page, "Nice")
+}
+
+func TestAtMostThreeHarmsAreOnTheScreen(t *testing.T) {
+	p := newPractice(t)
+	var all []layer.Evidence
+	for _, name := range []string{"a", "b", "c", "d"} {
+		all = append(all, layer.Evidence{Claim: "devices." + name, Place: layer.Devices, State: layer.Urgent, Seen: p.now, Text: "Harm on laptop " + name + ".", Page: "/devices", Fix: "Close it"})
+	}
+	p.says(all...)
+	page := p.page("/")
+	holds(t, page, "<h1>Harm on laptop a.</h1>", "Harm on laptop c", "1 more is listed under")
+	lacks(t, page, "Harm on laptop d")
+	if n := strings.Count(page, "button first"); n != 1 {
+		t.Errorf("the page has %d first buttons, want one", n)
+	}
 }
 
 func TestADrillThatDidNotHoldIsUrgent(t *testing.T) {
@@ -170,6 +199,18 @@ func TestADrillThatDidNotHoldIsUrgent(t *testing.T) {
 	holds(t, page, "<h1>A thief’s copy of everything opened 2 of 33,000 records.</h1>", `<title>Urgent`, `href="/evidence#drill-theft">See what was found`)
 	lacks(t, page, "Last proof")
 	holds(t, p.page("/evidence"), "Two records open with a key", "Did not hold")
+}
+
+func TestBothDatabasesKeepTheSame(t *testing.T) {
+	storetest.Databases(t, func(t *testing.T, open func() *store.DB) {
+		p := newPracticeIn(t, open())
+		p.patients = 33000
+		p.allHeld(p.now)
+		p.says(full(p.now)...)
+		p.says(full(p.now)...)
+		golden(t, "both", p.page("/"))
+		golden(t, "both-evidence", p.page("/evidence"))
+	})
 }
 
 func TestADrillCountsForThirtyDays(t *testing.T) {

@@ -49,6 +49,11 @@ func newPractice(t *testing.T) *practice {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
+	return newPracticeIn(t, db)
+}
+
+func newPracticeIn(t *testing.T, db *store.DB) *practice {
+	t.Helper()
 	p := &practice{t: t, db: db, now: start, owner: true}
 	signer, _, err := ledger.NewKey("quietroom/test")
 	if err != nil {

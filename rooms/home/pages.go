@@ -38,7 +38,9 @@ type homePage struct {
 	Cost     string // "Two things, 6 minutes"
 	Needs    []task
 	Later    int // things that are not shown yet
+	Beyond   int // harm that is not shown
 	Known    []line
+	Untried  string // attacks that nobody tried
 	Nobody   string // what no room watches
 	Tally    tally
 	Records  layer.State
@@ -103,7 +105,7 @@ func (h *Home) show(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := house.page(h.Now(), h.Owner(r.Context()), tally)
-	page.Proof, page.Verbs = lastProof(drills, h.Now()), h.Verbs
+	page.Proof, page.Untried, page.Verbs = lastProof(drills, h.Now()), untried(drills), h.Verbs
 	title := "Home"
 	if page.State == layer.Urgent {
 		title = "Urgent"
@@ -116,7 +118,7 @@ func (h house) page(now time.Time, owner bool, t tally) homePage {
 	p := homePage{State: h.State, Badge: badge(h.State, owner), Sentence: h.sentence(owner), Nobody: h.unwatched(), Tally: t, Records: h.Places[0].State}
 	for _, s := range h.Places {
 		p.Plan = append(p.Plan, s.bay(owner))
-		p.Known = append(p.Known, slices.DeleteFunc(slices.Clone(s.Lines), asked)...)
+		p.Known = append(p.Known, slices.DeleteFunc(slices.Clone(s.Lines), toldElsewhere)...)
 	}
 	for i, l := range h.Urgent[:min(len(h.Urgent), mostAsked)] {
 		t := l.task(now, owner)
@@ -136,10 +138,14 @@ func (h house) page(now time.Time, owner bool, t tally) homePage {
 		t.First = i == 0 && h.State == layer.NeedsYou
 		p.Needs = append(p.Needs, t)
 	}
-	p.Later = len(h.Needs) - len(p.Needs) + len(h.Urgent) - min(len(h.Urgent), mostAsked)
+	p.Later, p.Beyond = len(h.Needs)-len(p.Needs), max(0, len(h.Urgent)-mostAsked)
 	p.Title, p.Cost = h.asks(owner, t.Patients == 0)
 	return p
 }
+
+// toldElsewhere is what the page says already: what is asked for, and in one
+// sentence which attacks nobody tried.
+func toldElsewhere(l line) bool { return asked(l) || l.drill && l.Seen.IsZero() }
 
 func asked(l line) bool { return l.State == layer.NeedsYou || l.State == layer.Urgent }
 
@@ -168,7 +174,7 @@ func (s standing) bay(owner bool) bay {
 	case asks == 1:
 		b.Note = "1 step"
 	case asks > 1:
-		b.Note = counted(asks) + " steps"
+		b.Note = grouped(asks) + " steps"
 	case s.oldest().IsZero():
 		b.Note = "never seen"
 	default:
@@ -245,6 +251,7 @@ func lastProof(drills []outcome, now time.Time) proof {
 type evidencePage struct {
 	Places  []standing
 	Drills  []drillRow
+	Owner   bool
 	Unknown layer.State
 }
 
@@ -264,7 +271,7 @@ func (h *Home) showEvidence(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := evidencePage{Places: house.Places}
+	page := evidencePage{Places: house.Places, Owner: h.Owner(r.Context())}
 	for _, o := range drills {
 		page.Drills = append(page.Drills, o.row(h.Now()))
 	}
@@ -273,7 +280,7 @@ func (h *Home) showEvidence(w http.ResponseWriter, r *http.Request) error {
 
 func (o outcome) row(now time.Time) drillRow {
 	e := o.evidence()
-	row := drillRow{outcome: o, State: e.At(now).State, Called: o.called(), Text: e.Text, Lasted: took(o.Took), More: o.Found - len(o.Findings)}
+	row := drillRow{outcome: o, State: e.At(now).State, Called: o.called(), Text: o.sentence(), Lasted: took(o.Took), More: o.Found - len(o.Findings)}
 	switch {
 	case row.State == layer.Safe:
 		row.Result = "Held"

@@ -15,7 +15,8 @@ import (
 type item struct {
 	layer.Evidence
 	Since time.Time // when it came into this state
-	Took  string    // how long the attack ran, where it comes from one
+	drill bool      // it is an attack that was, or was not, tried
+	Took  string    // how long that ran
 }
 
 // which names a row: the nth thing that a claim is said of.

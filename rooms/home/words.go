@@ -156,7 +156,7 @@ func (h house) unknown() string {
 	case h.Places[0].State == layer.NotKnown:
 		return ofRecords(h.Places[0])
 	}
-	return join(ofRecords(h.Places[0]), named("Not known"+yet(stale)+": %s.", names))
+	return join(ofRecords(h.Places[0]), named("Not\u00a0known"+yet(stale)+": %s.", names))
 }
 
 func yet(stale bool) string {
