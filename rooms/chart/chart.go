@@ -1,0 +1,88 @@
+// Package chart is the folder on the desk: patients, notes and files as people
+// see them, and who looked at them when.
+//
+// It keeps nothing itself. What it shows was opened by the vault, which asks for
+// the keys, the gate and the fact first; what it writes is sealed there. It adds
+// the rules of paper: a signed note never changes, two people who write one
+// draft both keep their words, and a name that somebody looks for never stands
+// in an address.
+package chart
+
+import (
+	"context"
+	"embed"
+	"iter"
+	"time"
+
+	"quietroom/ground/id"
+	"quietroom/ground/ledger"
+	"quietroom/ground/web"
+	"quietroom/layer"
+)
+
+//go:embed all:pages
+var pagesFS embed.FS
+
+//go:embed static/note.js
+var noteScript []byte
+
+// Vault keeps what a chart holds.
+type Vault interface {
+	// Search looks for patients by any part of name, birth date or phone number.
+	Search(ctx context.Context, text string, limit int) (layer.Found, error)
+	Open(ctx context.Context, p id.Patient, part string) (layer.Compartment, error)
+	Begin(ctx context.Context) (layer.Batch, error)
+}
+
+// People knows who works in the practice.
+type People interface {
+	Teams(ctx context.Context) ([]layer.Team, error)
+	Name(ctx context.Context, p id.Person) string // as colleagues say it; empty if unknown
+}
+
+// Ledger tells who looked.
+type Ledger interface {
+	Facts(ctx context.Context, q ledger.Query) iter.Seq2[ledger.Entry, error]
+}
+
+// Imported knows the records of a chart that came from another system.
+type Imported interface {
+	// Items returns what a chart lists of those among the entries that it
+	// wrote, in the order of the entries.
+	Items(ctx context.Context, p id.Patient, entries []layer.Entry) ([]layer.Item, error)
+}
+
+// Scanner knows which files were looked through for malware.
+type Scanner interface {
+	// Looked returns what is known of files; one that is missing is not known.
+	Looked(ctx context.Context, p id.Patient, files []id.Record) (map[id.Record]layer.State, error)
+}
+
+// Config is what the chart needs from the house.
+type Config struct {
+	Vault    Vault
+	People   People
+	Ledger   Ledger
+	Imported Imported // optional
+	Scanner  Scanner  // optional: without one every file is "Not looked through"
+	Now      func() time.Time
+}
+
+// Chart is the room. See New.
+type Chart struct {
+	Config
+	pages *web.Pages
+	teams teamNames
+}
+
+// New makes the room.
+func New(c Config) *Chart {
+	pages := web.MustPages(pagesFS)
+	pages.Now = c.Now
+	return &Chart{Config: c, pages: pages}
+}
+
+// Layer describes the room to the house.
+func (c *Chart) Layer() layer.Layer {
+	return layer.Layer{Name: "chart", Mount: c.mount, Export: c.export}
+}

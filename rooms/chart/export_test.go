@@ -1,0 +1,7 @@
+package chart
+
+// What tests reach into.
+var (
+	FileName    = fileName
+	Disposition = disposition
+)
