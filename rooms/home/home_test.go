@@ -71,6 +71,7 @@ func TestARoomThatFailsKeepsWhatItSaid(t *testing.T) {
 		leaves []string
 	}{
 		{"a claim fails, its room stays", []answer{{layer.Evidence{Claim: "identity.doors"}, errors.New("no")}, {kit, nil}}, []string{doors.Text, kit.Text}, []string{sealed.Text}},
+		{"a claim fails for one of the things it is said of", []answer{{layer.Evidence{Claim: "identity.doors", Text: "Half of a look."}, nil}, {layer.Evidence{Claim: "identity.doors"}, errors.New("no")}, {kit, nil}, {sealed, nil}}, []string{doors.Text, kit.Text, sealed.Text}, []string{"Half of a look."}},
 		{"a room broke after its first claim", []answer{{doors, nil}, {layer.Evidence{Claim: "identity.kit"}, errors.New("no")}, {sealed, nil}}, []string{doors.Text, kit.Text, sealed.Text}, nil},
 		{"nobody knows which room broke", []answer{{layer.Evidence{}, errors.New("no")}}, []string{doors.Text, kit.Text, sealed.Text}, nil},
 	} {

@@ -10,14 +10,12 @@ import (
 )
 
 // look asks every room and keeps what they say. A room that could not answer
-// keeps what it said before, which runs out by itself.
+// keeps what it said before, which runs out by itself. A look that was interrupted
+is not kept: its context has ended.
 func (h *Home) look(ctx context.Context) error {
 	var said answers
 	for e, err := range h.Evidence(ctx) {
 		said.add(e, err)
-	}
-	if err := ctx.Err(); err != nil {
-		return err // half a look is no look
 	}
 	return errors.Join(errors.Join(said.errs...), h.keep(ctx, said), h.count(ctx))
 }

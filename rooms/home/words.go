@@ -132,6 +132,9 @@ func (h house) sentence(owner bool) string {
 		first, _ := firstSentence(h.Urgent[0].Text)
 		return first
 	case layer.NeedsYou:
+		if records.State == layer.NotKnown && !records.stale() {
+			return waiting(h.Needs, owner) // a new house: the plan shows what nobody tried yet
+		}
 		return join(ofRecords(records), waiting(h.Needs, owner))
 	case layer.NotKnown:
 		return h.unknown()

@@ -63,7 +63,8 @@ func TestTheSentenceIsTheWorstThatIsTrue(t *testing.T) {
 		{"one thing is asked for", houseOf(ok, ask, ok, dark, dark), ask, "The records sealed here are safe. One small thing waits for you."},
 		{"two things are asked for", houseOf(ok, ask, ask, ok, ok), ask, "The records sealed here are safe. Two small things wait for you."},
 		{"the records ask", houseOf(ask, ok, ok, ok, ok), ask, "One small thing waits for you."},
-		{"something is asked for in the dark", houseOf(dark, ok, ask, dark, dark), ask, "How the records sealed here are is not known yet. One small thing waits for you."},
+		{"something is asked for in the dark", houseOf(dark, ok, ask, dark, dark), ask, "One small thing waits for you."},
+		{"something is asked for while the records went dark", append(houseOf(dark, ok, ask, ok, ok), old(layer.Records)), ask, "How the records sealed here are is not known. One small thing waits for you."},
 		{"something is asked for meanwhile", houseOf(going, ok, ask, ok, ok), ask, "The records sealed here are being checked. One small thing waits for you."},
 		{"harm comes before all", houseOf(ok, ask, harm, dark, ok), harm, "Something is with the people."},
 		{"of two harms the first room's", houseOf(harm, ok, ok, harm, ok), harm, "Something is with the records."},
@@ -191,5 +192,18 @@ func TestADrillIsToldInNumbersAsCounted(t *testing.T) {
 				t.Errorf("got %s: %q, want %s: %q", got, e.Text, c.state, c.want)
 			}
 		})
+	}
+}
+
+func TestOnlyAThiefWhoOpenedNothingIsAProof(t *testing.T) {
+	for _, o := range []outcome{
+		{Drill: "theft"},
+		{Drill: "theft", At: noon, Tried: 9, Opened: 1},
+		{Drill: "theft", At: noon, Held: true},
+		{Drill: "tamper", At: noon, Held: true, Tried: 9},
+	} {
+		if p := lastProof([]outcome{o}, noon); !p.At.IsZero() {
+			t.Errorf("%+v is shown as the last proof", o)
+		}
 	}
 }
