@@ -108,11 +108,11 @@ func (h *house) hire(ctx context.Context, p *madeup.Practice) (codes map[string]
 		if !slices.Contains(who.Roles, "clinician") {
 			continue
 		}
-		members := append([]id.Person{people[who.Handle].Person}, supervisors...)
+		others := slices.DeleteFunc(slices.Clone(supervisors), func(p id.Person) bool { return p == people[who.Handle].Person })
 		if who.Handle != "owner-1" {
-			members = append(members, owner.Person)
+			others = append(others, owner.Person)
 		}
-		care[who.Handle], err = h.identity.FormTeam(ctx, owner, identity.CareTeam, who.Name, members...)
+		care[who.Handle], err = h.identity.FormOwnTeam(ctx, owner, who.Name, people[who.Handle].Person, others...)
 		if err != nil {
 			return nil, nil, err
 		}

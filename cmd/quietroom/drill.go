@@ -17,8 +17,17 @@ import (
 	"quietroom/madeup"
 )
 
-// houseDrills are the attacks on the house as a whole; rooms bring their own.
-// They run in a trial house's own rooms.
+// attacks are the drills of this version, in the order in which demo runs them.
+// Run stands in the trial house: see trial.drills.
+var attacks = []layer.Drill{
+	{Name: "theft", Proves: "whoever copies everything reads no record"},
+	{Name: "row-swap", Proves: "moved, replayed and forged rows are refused and noticed"},
+	{Name: "tamper", Proves: "every change of the ledger is found"},
+	{Name: "push-spam", Proves: "nobody gets in, is prompted or is locked out"},
+}
+
+// drills are the attacks, acting in a trial house's own rooms: those on the
+// house as a whole, and those that rooms bring.
 func (t *trial) drills() []layer.Drill {
 	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper()}
 	for _, l := range t.layers {
@@ -27,8 +36,21 @@ func (t *trial) drills() []layer.Drill {
 	return drills
 }
 
-// drillNames are the drills of this version, in the order in which demo runs them.
-func drillNames() []string { return []string{"theft", "row-swap", "tamper", "push-spam"} }
+func drillNames() (names []string) {
+	for _, d := range attacks {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+func proves(name string) string {
+	for _, d := range attacks {
+		if d.Name == name {
+			return d.Proves
+		}
+	}
+	return ""
+}
 
 // trialPatients is how large a trial house is.
 const trialPatients = 300
@@ -152,7 +174,7 @@ func reportInHouse(ctx context.Context, h *house, c *call) error {
 	if len(c.args) != 1 || json.Unmarshal([]byte(c.args[0]), &r) != nil || !slices.Contains(drillNames(), r.Drill) {
 		return usage("this is no report of a drill")
 	}
-	return h.homeRoom().Save(ctx, r, time.Now())
+	return h.home.Save(ctx, r, time.Now())
 }
 
 // printReports prints one table.
@@ -163,7 +185,7 @@ func printReports(w io.Writer, reports []layer.Report) {
 		if r.Held != nil {
 			result = map[bool]string{true: "Held", false: "Failed"}[*r.Held]
 		}
-		fmt.Fprintf(w, "%-11s %-8s %10s %8s %7.1f s  %s\n", r.Drill, result, grouped(r.Tried), grouped(r.Opened), float64(r.TookMS)/1000, proves[r.Drill])
+		fmt.Fprintf(w, "%-11s %-8s %10s %8s %7.1f s  %s\n", r.Drill, result, grouped(r.Tried), grouped(r.Opened), float64(r.TookMS)/1000, proves(r.Drill))
 		for _, f := range r.Findings {
 			fmt.Fprintf(w, "            %s\n", f)
 		}
@@ -172,13 +194,6 @@ func printReports(w io.Writer, reports []layer.Report) {
 		}
 	}
 	fmt.Fprintln(w)
-}
-
-var proves = map[string]string{
-	"theft":     "whoever copies everything reads no record",
-	"row-swap":  "moved, replayed and forged rows are refused and noticed",
-	"tamper":    "every change of the ledger is found",
-	"push-spam": "nobody gets in, is prompted or is locked out",
 }
 
 func absolute(path string) (string, error) {

@@ -20,6 +20,9 @@ import (
 	"quietroom/ground/store/blobs/disk"
 	"quietroom/ground/web"
 	"quietroom/layer"
+	"quietroom/rooms/chart"
+	"quietroom/rooms/exchange"
+	"quietroom/rooms/home"
 	"quietroom/rooms/identity"
 	"quietroom/rooms/vault"
 )
@@ -35,6 +38,9 @@ type house struct {
 	ledger   *ledger.Ledger
 	identity *identity.Identity
 	vault    *vault.Vault
+	chart    *chart.Chart
+	exchange *exchange.Exchange
+	home     *home.Home
 	mux      *web.Mux
 	layers   []layer.Layer
 }
@@ -88,10 +94,20 @@ func (h *house) furnish() {
 		v.Recovery = h.identity
 	}
 	h.vault = vault.New(v)
+	door := vault.Door{Vault: h.vault}
+	h.exchange = exchange.New(exchange.Config{Vault: door, Practice: h.practiceName, Now: time.Now})
+	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Now: time.Now})
+	h.home = home.New(home.Config{
+		DB: h.db, Now: time.Now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
+		Owner: h.identity.Sessions().IsOwner,
+	})
 
 	h.layers = []layer.Layer{
+		h.home.Layer(),
 		h.identity.Layer(),
 		h.vault.Layer(),
+		h.chart.Layer(),
+		h.exchange.Layer(),
 	}
 
 	h.mux = web.NewMux(web.Config{Practice: h.practiceName, MadeUp: h.MadeUp != nil, Log: h.log})
@@ -101,6 +117,17 @@ func (h *house) furnish() {
 			l.Mount(h.mux)
 		}
 	}
+}
+
+// people gives the chart the names that colleagues use.
+type people struct{ *identity.Identity }
+
+func (p people) Name(ctx context.Context, who id.Person) string {
+	name, err := p.Identity.Name(ctx, who)
+	if err != nil {
+		return "" // somebody who is not on the list any more
+	}
+	return name
 }
 
 func (h *house) practiceName() string { return h.identity.PracticeName(context.Background()) }

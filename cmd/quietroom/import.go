@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"quietroom/ground/id"
+	"quietroom/rooms/exchange"
+)
+
+type importOptions struct {
+	dir, unlock string
+	json        bool
+}
+
+func (o *importOptions) add(f *flag.FlagSet) {
+	f.StringVar(&o.dir, "dir", "", "the house's directory")
+	f.StringVar(&o.unlock, "unlock", "", "a file with the importer's personal code; - reads it from standard input")
+	f.BoolVar(&o.json, "json", false, "print one JSON document and nothing else on standard output")
+}
+
+func importCommand(ctx context.Context, c *call) error {
+	var o importOptions
+	o.add(c.flags)
+	words, err := c.parse()
+	if err != nil {
+		return err
+	}
+	if o.dir == "" || len(words) < 2 || words[0] != "fhir" {
+		return usage("import what, into which house? quietroom import fhir PATH... --dir D --unlock FILE")
+	}
+	args, err := o.forHouse(words[1:])
+	if err != nil {
+		return err
+	}
+	return c.withHouse(ctx, o.dir, "import", args)
+}
+
+// forHouse writes the options so that another process, in another folder, understands them.
+func (o *importOptions) forHouse(paths []string) ([]string, error) {
+	unlock, err := absolute(o.unlock)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--dir", o.dir, "--unlock", unlock}
+	if o.json {
+		args = append(args, "--json")
+	}
+	args = append(args, "--")
+	for _, p := range paths {
+		if p, err = absolute(p); err != nil {
+			return nil, err
+		}
+		args = append(args, p)
+	}
+	return args, nil
+}
+
+func importInHouse(ctx context.Context, h *house, c *call) error {
+	var o importOptions
+	o.add(c.flags)
+	paths, err := c.parse()
+	if err != nil {
+		return err
+	}
+	session, done, err := h.unlock(ctx, c, o.unlock)
+	if err != nil {
+		return err
+	}
+	defer done()
+	care, err := h.identity.OwnTeam(session, id.From(session).Person)
+	if err != nil {
+		return fmt.Errorf("imported patients belong to the importer's care team: %w", err)
+	}
+	bar := c.progress("Importing")
+	r, err := h.exchange.Import(session, paths, exchange.Options{Care: []id.Team{care}, Step: func(p exchange.Progress) {
+		bar.step(int(p.Done/1000), int(p.Total/1000))
+	}})
+	bar.end()
+	for _, p := range r.Problems {
+		fmt.Fprintln(c.err, p.Detail())
+	}
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = json.NewEncoder(c.out).Encode(r)
+	} else {
+		printImported(c.out, r)
+	}
+	if err == nil && r.Bad > 0 {
+		err = exit{exitFailed, nil}
+	}
+	return err
+}
+
+func printImported(w io.Writer, r exchange.Imported) {
+	fmt.Fprintf(w, "%s patients: %s new, %s changed, %s as they were.\n", grouped(r.Patients), grouped(r.New), grouped(r.Changed), grouped(r.Unchanged))
+	fmt.Fprintf(w, "%s resources, of which %s belong to no patient: %s.\n", grouped(r.Resources), grouped(r.Shared), types(r.Types))
+	if r.Bad > 0 {
+		fmt.Fprintf(w, "%s could not be taken in and were left out; they are listed above.\n", grouped(r.Bad))
+	}
+	if r.LeftAlone > 0 {
+		fmt.Fprintf(w, "%s files are not FHIR and were left alone.\n", grouped(r.LeftAlone))
+	}
+}
+
+func types(counts map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%s %s", grouped(counts[name]), name))
+	}
+	return strings.Join(parts, ", ")
+}
