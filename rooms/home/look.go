@@ -11,7 +11,7 @@ import (
 
 // look asks every room and keeps what they say. A room that could not answer
 // keeps what it said before, which runs out by itself. A look that was interrupted
-is not kept: its context has ended.
+// is not kept: its context has ended.
 func (h *Home) look(ctx context.Context) error {
 	var said answers
 	for e, err := range h.Evidence(ctx) {
