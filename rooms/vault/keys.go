@@ -217,10 +217,13 @@ func addWrap(ctx context.Context, tx *store.Tx, p id.Patient, part string, w wra
 	if w.inbox {
 		inbox = 1
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO vault_wraps (patient, part, version, team, epoch, inbox, box, tag, tagged) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		p, part, w.version, w.team, w.epoch, inbox, w.box, w.tag, w.tagged)
+	res, err := tx.ExecContext(ctx, `INSERT INTO vault_wraps (patient, part, version, team, epoch, inbox, box, tag, tagged) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT DO NOTHING`, p, part, w.version, w.team, w.epoch, inbox, w.box, w.tag, w.tagged)
 	if err != nil {
 		return fmt.Errorf("add key of patient %s: %w", p, err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 { // somebody else made this version meanwhile
+		return errors.Join(ErrConflict, err)
 	}
 	return nil
 }
