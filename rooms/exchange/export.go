@@ -190,7 +190,7 @@ func (e *exporting) everybody(ctx context.Context) error {
 
 // patient takes one patient out whole, or not at all.
 func (e *exporting) patient(ctx context.Context, p id.Patient) {
-	taken, err := e.takeOut(ctx, p)
+	taken, err := again(func() (taken, error) { return e.takeOut(ctx, p) })
 	if err != nil {
 		e.failed(ctx, p, err)
 		return

@@ -27,15 +27,16 @@ const (
 // patient meanwhile: two imports of one folder, or a person at the chart.
 const tries = 10
 
-// again runs an act until it met nobody.
-func again(act func() (outcome, error)) (o outcome, err error) {
+// again runs an act until it met nobody. A write between two reads of one
+// opening looks like a change from outside; only what stays so is one.
+func again[T any](act func() (T, error)) (did T, err error) {
 	for range tries {
-		o, err = act()
-		if !errors.Is(err, layer.ErrConflict) && !errors.Is(err, store.ErrUnknown) {
-			return o, err
+		did, err = act()
+		if !errors.Is(err, layer.ErrConflict) && !errors.Is(err, layer.ErrChanged) && !errors.Is(err, store.ErrUnknown) {
+			break
 		}
 	}
-	return o, err
+	return did, err
 }
 
 // keep stores one patient in one transaction, or nothing. Where everything is
