@@ -11,13 +11,18 @@ package exchange
 
 import (
 	"context"
+	"embed"
 	"io"
 	"iter"
 	"time"
 
 	"quietroom/ground/id"
+	"quietroom/ground/web"
 	"quietroom/layer"
 )
+
+//go:embed pages
+var pagesFS embed.FS
 
 // Vault is what the room needs of the vault.
 type Vault interface {
@@ -53,7 +58,10 @@ type Config struct {
 }
 
 // Exchange is the room. See New.
-type Exchange struct{ Config }
+type Exchange struct {
+	Config
+	pages *web.Pages
+}
 
 // New makes the room.
 func New(c Config) *Exchange {
@@ -63,7 +71,9 @@ func New(c Config) *Exchange {
 	if c.Practice == nil {
 		c.Practice = func() string { return "" }
 	}
-	return &Exchange{c}
+	pages := web.MustPages(pagesFS)
+	pages.Now = c.Now
+	return &Exchange{c, pages}
 }
 
 // Layer describes the room to the house.

@@ -252,7 +252,7 @@ type taken struct {
 }
 
 func (e *exporting) takeOut(ctx context.Context, p id.Patient) (taken, error) {
-	o, err := e.x.open(ctx, p)
+	o, err := e.x.open(ctx, p, beside...)
 	if err != nil {
 		return taken{}, err
 	}

@@ -6,7 +6,10 @@ import (
 )
 
 // parts are the compartments that hold resources, in the order of an export.
-var parts = []string{layer.PartIdentity, layer.PartChart, layer.PartBilling}
+var (
+	parts  = append([]string{layer.PartIdentity}, beside...)
+	beside = []string{layer.PartChart, layer.PartBilling}
+)
 
 // partOf says which compartment a type of resource belongs to. What is not named
 // here, and what nobody knows yet, goes where the fewest people read.

@@ -36,6 +36,11 @@ func (h *head) count(kind string) {
 	h.Types[kind]++
 }
 
+// readHead tells whether a record is of this room.
+func readHead(b []byte) (h head, ours bool) {
+	return h, json.Unmarshal(b, &h) == nil && h.Kind == kind
+}
+
 func newHead() head { return head{Kind: kind, Types: map[string]int{}} }
 
 // lead is what stands before a resource.
@@ -115,7 +120,9 @@ func (s *setReader) Close() {
 // set is one compartment's record of resources, if it has one.
 type set struct {
 	c     layer.Compartment
+	part  string
 	entry layer.Entry
+	head  head
 	found bool
 }
 
@@ -126,9 +133,8 @@ func setOf(ctx context.Context, c layer.Compartment) (set, error) {
 		return set{}, err
 	}
 	for _, e := range list {
-		var h head
-		if json.Unmarshal(e.Head, &h) == nil && h.Kind == kind {
-			return set{c, e, true}, nil
+		if h, ours := readHead(e.Head); ours {
+			return set{c: c, entry: e, head: h, found: true}, nil
 		}
 	}
 	return set{c: c}, nil

@@ -21,11 +21,11 @@ type opening struct {
 	closed  bool // a compartment is in the care of others
 }
 
-// open opens a patient to be taken out. What is in the care of others stays
-// closed, and is left out.
-func (x *Exchange) open(ctx context.Context, p id.Patient) (*opening, error) {
+// open opens the identity and other parts of a patient. What is in the care of
+// others stays closed, and is left out.
+func (x *Exchange) open(ctx context.Context, p id.Patient, others ...string) (*opening, error) {
 	o := &opening{patient: p}
-	for _, part := range parts {
+	for _, part := range append([]string{layer.PartIdentity}, others...) {
 		s, err := x.opened(ctx, p, part)
 		switch {
 		case errors.Is(err, layer.ErrUnknown) && part != layer.PartIdentity:
@@ -37,6 +37,7 @@ func (x *Exchange) open(ctx context.Context, p id.Patient) (*opening, error) {
 			o.close()
 			return nil, err
 		}
+		s.part = part
 		o.sets = append(o.sets, s)
 		if part != layer.PartIdentity {
 			continue
@@ -118,7 +119,7 @@ func patientOf(p id.Patient, c layer.Card) (fhir.Resource, error) {
 
 // zip puts a patient's resources into the archive that a person takes along.
 func (x *Exchange) zip(ctx context.Context, p id.Patient, z *zip.Writer) error {
-	o, err := x.open(ctx, p)
+	o, err := x.open(ctx, p, beside...)
 	if err != nil {
 		return err
 	}
