@@ -731,7 +731,7 @@ func TestKeptThingsEnd(t *testing.T) {
 			t.Errorf("a thing that is taken once was taken %d times", n)
 		}
 		for i := range 10 {
-			must(k.put(ctx, keptCeremony, string(rune('a'+i)), nil, now.Add(time.Duration(i+1)*time.Second)))
+			must(k.put(ctx, keptCeremony, string(rune('a'+i)), []byte("x"), now.Add(time.Duration(i+1)*time.Second)))
 		}
 		must(k.put(ctx, keptSession, "s", []byte("x"), now.Add(time.Hour)))
 		must(k.sweep(ctx, now, 3))

@@ -254,11 +254,11 @@ const say = (f, words) => { const out = f.querySelector('[role=status]') ?? f.cl
 const field = (f, name) => f.elements[name]?.value ?? '';
 const leave = (f) => location.assign(field(f, 'next') || '/');
 
-// withToken gets the form token that belongs to a session opened on this page.
-function freshToken() {
+// freshToken gets the form token of a session that was opened on this page.
+function freshToken(path) {
 	return new Promise((resolve) => {
 		const x = new XMLHttpRequest();
-		x.open('GET', '/doors');
+		x.open('GET', path);
 		x.responseType = 'document';
 		x.onloadend = () => { token = x.response?.querySelector('meta[name="form-token"]')?.content ?? token; resolve(); };
 		x.send();
@@ -318,7 +318,7 @@ const acts = {
 		await settle();
 		if (!opened.spent) return location.replace(field(f, 'next') || '/');
 		handed = opened.ticket;
-		await freshToken();
+		await freshToken('/doors');
 		f.hidden = true;
 		showCode(document.getElementById('next-code'), next);
 		document.querySelector('#next-code h2, #next-code h1')?.focus();
@@ -329,22 +329,29 @@ const acts = {
 		f.submit();
 	},
 };
+let lost = false; // an answer of the house
 let handed = null; // a ticket that a typed code gave
 
 for (const f of document.querySelectorAll('form[data-act]')) {
 	f.addEventListener('submit', async (e) => {
 		e.preventDefault();
-		const button = f.querySelector('button.first');
+		const button = f.querySelector('button:not([type=button])');
 		if (button.disabled) return;
 		button.disabled = true;
 		say(f, f.dataset.wait ?? 'One moment.');
-		try { await acts[f.dataset.act](f); } catch (err) {
+		try {
+			// After an answer that got lost a session may be open already.
+			if (lost) await freshToken(location.pathname);
+			lost = false;
+			await acts[f.dataset.act](f);
+		} catch (err) {
+			lost ||= Boolean(err.unknown);
 			say(f, err instanceof Said ? err.message : 'Something in this page did not work. Load it again and repeat the step.');
 			if (!(err instanceof Said)) console.error(err);
 		}
 		button.disabled = false;
 	});
-	f.querySelector('button.first').disabled = false;
+	f.querySelector('button:not([type=button])').disabled = false;
 }
 
 // A form with data-tap carries the ticket of a tap for its one act.
