@@ -180,14 +180,24 @@ func (s set) rows(ctx context.Context, kind string) (rows []row, err error) {
 		if r.Type != kind {
 			continue
 		}
-		title, when := fhir.Title(r)
-		if _, words, ok := strings.Cut(title, ": "); ok {
-			title = words
-		}
-		rows = append(rows, row{day(when), title, at})
+		title, when := titled(r)
+		rows = append(rows, row{when, title, at})
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(b.When, a.When) })
 	return rows, nil
+}
+
+// titled returns a resource's title without its kind, on a line or two, and its day.
+func titled(r fhir.Resource) (title, when string) {
+	const most = 160
+	title, when = fhir.Title(r)
+	if _, words, ok := strings.Cut(title, ": "); ok {
+		title = words
+	}
+	if len(title) > most {
+		title = strings.ToValidUTF8(title[:most], "") + "…"
+	}
+	return title, day(when)
 }
 
 type onePage struct {
@@ -224,8 +234,7 @@ func (x *Exchange) showOne(w http.ResponseWriter, r *http.Request) error {
 
 func oneOf(o *opening, s set, r fhir.Resource) onePage {
 	page := onePage{about: o.about(), Kind: spaced(r.Type)}
-	page.Title, page.When = fhir.Title(r)
-	page.When = day(page.When)
+	page.Title, page.When = titled(r)
 	page.Fields, page.Cut = fields(r.Raw)
 	if len(r.Raw) <= mostJSON {
 		var pretty bytes.Buffer

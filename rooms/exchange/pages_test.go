@@ -157,7 +157,7 @@ func TestImportedPagesInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := url + "/patients/" + string(p) + "/imported"
-	for name, path := range map[string]string{"imported": all, "imported-kind": all + "/chart/1", "imported-one": all + "/chart/is/0"} {
+	for name, path := range map[string]string{"imported": all, "imported-kind": all + "/chart/1", "imported-one": all + "/chart/is/0", "imported-long": all + "/chart/0", "imported-bill": all + "/billing/is/0"} {
 		tab.EveryWay(path, name, os.Getenv("QUIETROOM_PICTURES"))
 	}
 }
