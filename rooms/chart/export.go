@@ -63,12 +63,12 @@ func (c *Chart) exportNote(ctx context.Context, z *zip.Writer, chart layer.Compa
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(w, c.plain(ctx, note, at))
+	_, err = io.WriteString(w, c.onPaper(ctx, note, at))
 	return err
 }
 
-// plain writes a note so that it can be read on paper.
-func (c *Chart) plain(ctx context.Context, n stored, at time.Time) string {
+// onPaper writes a note so that it can be read on paper.
+func (c *Chart) onPaper(ctx context.Context, n stored, at time.Time) string {
 	const exact = "January 2, 2006, 15:04 MST"
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n", n.words.Title, at.Format("January 2, 2006"))

@@ -167,6 +167,10 @@ func newHouse(t testing.TB, change ...func(*chart.Config, *vault.Config)) *house
 	h.Mux = web.NewMux(web.Config{Practice: func() string { return "Harbor Counseling" }, Log: slog.New(slog.NewTextHandler(&h.log, nil)), Now: now})
 	h.SetSessions(h)
 	h.chart.Layer().Mount(h.Mux)
+	h.Handle("POST /lock", func(w http.ResponseWriter, r *http.Request) error { return web.SeeOther(w, r, "/unlock") }, web.Signed)
+	h.Handle("GET /unlock", func(http.ResponseWriter, *http.Request) error {
+		return &web.Error{Status: 200, Text: "The room is closed."}
+	}, web.Anyone)
 	return h
 }
 

@@ -24,7 +24,8 @@ type listPage struct {
 
 type listRow struct {
 	Patient    id.Patient
-	Name       []piece
+	Name       string
+	Pieces     []piece // in place of Name, where it is marked or long
 	Called     string
 	Born       string
 	Next       time.Time
@@ -51,9 +52,9 @@ func (c *Chart) list(w http.ResponseWriter, r *http.Request, q string) error {
 	marks := words(q)
 	for i, l := range found.Lines {
 		row := &page.Rows[i]
-		*row = listRow{Patient: l.Patient, Name: mark(l.Name, marks), Born: day(l.Born), Safe: l.Safe}
-		if l.Preferred != "" {
-			row.Called = l.Preferred
+		*row = listRow{Patient: l.Patient, Name: l.Name, Born: day(l.Born), Called: l.Preferred, Safe: l.Safe}
+		if len(marks) > 0 || len(l.Name) > longest {
+			row.Pieces = mark(l.Name, marks)
 		}
 		if l.Next != 0 {
 			row.Next, page.Next = time.UnixMilli(l.Next), true

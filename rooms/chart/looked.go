@@ -16,7 +16,7 @@ import (
 const (
 	lookedDays  = 30  // how far back the chart's own page looks
 	visitsShown = 8   // how many lines it shows
-	factsRead   = 400 // most facts read for it: a patient just imported has thousands
+	factsRead   = 200 // most facts read for it: a patient just imported has thousands
 
 	// together is how far apart two acts of one person may lie and still be one line.
 	together = time.Hour

@@ -9,8 +9,8 @@ import (
 	"quietroom/layer"
 )
 
-// maxFile is how large one upload may be.
-const maxFile = 2 << 30
+// maxUpload is a file of 2 GiB, and what a form wraps around it.
+const maxUpload = 2<<30 + 1<<20
 
 func (c *Chart) mount(m *web.Mux) {
 	m.Nav(web.NavItem{Key: "patients", Text: "Patients", Path: "/patients"})
@@ -33,7 +33,7 @@ func (c *Chart) mount(m *web.Mux) {
 		"GET /patients/{patient}/notes/{record}":     c.showNote,
 		"GET /patients/{patient}/notes/{record}/add": c.showAddendum,
 		"GET /patients/{patient}/files":              c.backToChart,
-		"POST /patients/{patient}/files":             web.Big(maxFile, c.upload),
+		"POST /patients/{patient}/files":             web.Big(maxUpload, c.upload),
 		"GET /patients/{patient}/files/{record}":     c.download,
 	} {
 		m.Handle(pattern, inWords(h), web.Signed)

@@ -73,12 +73,12 @@ type noteRow struct {
 }
 
 type fileRow struct {
-	Record     id.Record
-	Name, Size string
-	By         string
-	At         time.Time
-	State      layer.State
-	Word       string
+	Record   id.Record
+	Name     []piece
+	Size, By string
+	At       time.Time
+	State    layer.State
+	Word     string
 }
 
 func (c *Chart) showChart(w http.ResponseWriter, r *http.Request) error {
@@ -281,7 +281,7 @@ func (c *Chart) fillFiles(ctx context.Context, page *chartPage, files []filed) e
 		}
 	}
 	for _, one := range files {
-		row := fileRow{Record: one.Record, Name: one.Title, Size: size(one.Size), By: c.name(ctx, one.By), At: one.At, State: known[one.Record]}
+		row := fileRow{Record: one.Record, Name: plain(one.Title), Size: size(one.Size), By: c.name(ctx, one.By), At: one.At, State: known[one.Record]}
 		row.Word = lookedThrough(row.State)
 		page.Files = append(page.Files, row)
 	}

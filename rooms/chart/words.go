@@ -9,10 +9,35 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// piece is a piece of a name; Mark where it is what somebody looked for.
+// piece is a piece of a name; Mark where it is what somebody looked for, Break
+// where a line may end behind it.
 type piece struct {
-	Text string
-	Mark bool
+	Text        string
+	Mark, Break bool
+}
+
+// longest is how many characters of one word stand together on a phone.
+const longest = 14
+
+// plain is a name with places to break its long words.
+func plain(name string) []piece { return breaks([]piece{{Text: name}}) }
+
+// breaks cuts pieces where a word is too long for a line.
+func breaks(pieces []piece) (all []piece) {
+	word := 0 // characters since the last place to break
+	for _, p := range pieces {
+		start := 0
+		for at, r := range p.Text {
+			if r == ' ' || r == '-' {
+				word = 0
+			} else if word++; word > longest {
+				all = append(all, piece{p.Text[start:at], p.Mark, true})
+				start, word = at, 1
+			}
+		}
+		all = append(all, piece{p.Text[start:], p.Mark, false})
+	}
+	return all
 }
 
 // words splits what was typed as the vault's search does: any of them marks.
@@ -48,7 +73,7 @@ func fold(text string) (folded string, from []int) {
 // mark cuts a name where the words stand in it.
 func mark(name string, words []string) []piece {
 	if len(words) == 0 {
-		return []piece{{Text: name}}
+		return plain(name)
 	}
 	folded, from := fold(name)
 	hit := make([]bool, len(name)+1)
@@ -67,11 +92,11 @@ func mark(name string, words []string) []piece {
 	var pieces []piece
 	for start, at := 0, 1; at <= len(name); at++ {
 		if at == len(name) || hit[at] != hit[start] {
-			pieces = append(pieces, piece{name[start:at], hit[start]})
+			pieces = append(pieces, piece{Text: name[start:at], Mark: hit[start]})
 			start = at
 		}
 	}
-	return pieces
+	return breaks(pieces)
 }
 
 // day writes an ISO date as people read it; what is no date stays as it is.

@@ -4,7 +4,7 @@
 const form = document.getElementById('sheet');
 const told = document.getElementById('sealed');
 const token = document.querySelector('meta[name="form-token"]')?.content ?? '';
-const pause = 5000;
+const pause = 3000;
 
 let words = 0, sealed = 0, timer, going = null, stopped = false;
 
@@ -71,4 +71,14 @@ document.addEventListener('keydown', (e) => {
 	if (e.key === 'Enter' && (e.ctrlKey || e.metaKey) && e.target.form === form) form.requestSubmit(form.querySelector('button[value=sign]'));
 });
 
+// So does covering the screen by hand: the words are sealed first.
+document.addEventListener('submit', async (e) => {
+	if (e.target.getAttribute('action') !== '/lock' || words === sealed || stopped) return;
+	e.preventDefault();
+	await keep();
+	stopped = true;
+	e.target.requestSubmit(e.submitter);
+});
+
+document.addEventListener('visibilitychange', () => { if (document.hidden) keep(); });
 document.addEventListener('closing', (e) => e.detail.until(keep()));
