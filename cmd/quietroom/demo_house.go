@@ -16,6 +16,7 @@ import (
 	"quietroom/ground/seal"
 	"quietroom/layer"
 	"quietroom/madeup"
+	"quietroom/rooms/chart"
 	"quietroom/rooms/identity"
 	"quietroom/rooms/vault"
 )
@@ -63,11 +64,17 @@ func clearDemo(dir string) error {
 	return os.RemoveAll(dir)
 }
 
+// careOf is a clinician and the team of those who share the care.
+type careOf struct {
+	person id.Person
+	team   id.Team
+}
+
 // hire founds the practice with its owner and lets everybody join. The owner
 // belongs to every team; each clinician has a care team with the owner and the
 // supervisors in it.
-func (h *house) hire(ctx context.Context, p *madeup.Practice) (codes map[string]seal.Code, care map[string]id.Team, err error) {
-	codes, care = map[string]seal.Code{}, map[string]id.Team{}
+func (h *house) hire(ctx context.Context, p *madeup.Practice) (codes map[string]seal.Code, care map[string]careOf, err error) {
+	codes, care = map[string]seal.Code{}, map[string]careOf{}
 	people := map[string]*identity.Newcomer{}
 	for _, who := range p.People {
 		n, err := h.identity.Newcomer(who.Name, who.Mail, roles(who)...)
@@ -78,6 +85,10 @@ func (h *house) hire(ctx context.Context, p *madeup.Practice) (codes map[string]
 		if err := h.identity.AddCode(n, codes[who.Handle], "Code on paper"); err != nil {
 			return nil, nil, err
 		}
+		// A second way in that nobody in the demo needs, so that home is as calm as a practice's should be.
+		if err := h.identity.AddCode(n, seal.NewCode(seal.Personal), "Code in the safe"); err != nil {
+			return nil, nil, err
+		}
 		people[who.Handle] = n
 	}
 	owner, err := h.identity.Found(ctx, p.Name, people["owner-1"])
@@ -85,6 +96,13 @@ func (h *house) hire(ctx context.Context, p *madeup.Practice) (codes map[string]
 		return nil, nil, err
 	}
 	defer owner.Wipe()
+	kit, err := seal.RecoveryFromCode(seal.NewCode(seal.Kit).KEK(), h.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := h.identity.SetRecovery(ctx, owner, kit.Public()); err != nil {
+		return nil, nil, err
+	}
 	var directory, billing, supervisors []id.Person
 	for _, who := range p.People {
 		n := people[who.Handle]
@@ -112,10 +130,11 @@ func (h *house) hire(ctx context.Context, p *madeup.Practice) (codes map[string]
 		if who.Handle != "owner-1" {
 			others = append(others, owner.Person)
 		}
-		care[who.Handle], err = h.identity.FormOwnTeam(ctx, owner, who.Name, people[who.Handle].Person, others...)
+		team, err := h.identity.FormOwnTeam(ctx, owner, who.Name, people[who.Handle].Person, others...)
 		if err != nil {
 			return nil, nil, err
 		}
+		care[who.Handle] = careOf{people[who.Handle].Person, team}
 	}
 	return codes, care, nil
 }
@@ -145,7 +164,7 @@ func (h *house) fillTeams(ctx context.Context, owner *identity.Unlocked, directo
 const atOnce = 100
 
 // fill admits all patients, in the owner's name, with their notes and files.
-func (h *house) fill(ctx context.Context, p *madeup.Practice, owner seal.Code, care map[string]id.Team, step func(done, total int)) error {
+func (h *house) fill(ctx context.Context, p *madeup.Practice, owner seal.Code, care map[string]careOf, step func(done, total int)) error {
 	ctx, done, err := h.identity.Enter(ctx, owner)
 	if err != nil {
 		return err
@@ -175,7 +194,7 @@ func (h *house) fill(ctx context.Context, p *madeup.Practice, owner seal.Code, c
 	return context.Cause(ctx)
 }
 
-func (h *house) fillSome(ctx context.Context, p *madeup.Practice, from, to int, care map[string]id.Team) error {
+func (h *house) fillSome(ctx context.Context, p *madeup.Practice, from, to int, care map[string]careOf) error {
 	b, err := h.vault.Begin(ctx)
 	if err != nil {
 		return err
@@ -189,8 +208,9 @@ func (h *house) fillSome(ctx context.Context, p *madeup.Practice, from, to int, 
 	return b.Commit(ctx)
 }
 
-func (h *house) fillPatient(ctx context.Context, b *vault.Batch, a madeup.Patient, today time.Time, care map[string]id.Team) error {
-	patient, err := b.Admit(ctx, cardOf(a, today, care[a.Clinician]))
+func (h *house) fillPatient(ctx context.Context, b *vault.Batch, a madeup.Patient, today time.Time, care map[string]careOf) error {
+	author := care[a.Clinician].person
+	patient, err := b.Admit(ctx, cardOf(a, today, care[a.Clinician].team))
 	if err != nil {
 		return err
 	}
@@ -199,12 +219,12 @@ func (h *house) fillPatient(ctx context.Context, b *vault.Batch, a madeup.Patien
 		return err
 	}
 	for _, n := range a.Notes {
-		if _, err := b.Put(ctx, c, noteOf(n, id.From(ctx).Person)); err != nil {
+		if _, err := b.Put(ctx, c, chart.SignedNote(n.Kind, n.Text, author, n.At)); err != nil {
 			return err
 		}
 	}
 	for _, f := range a.Files {
-		if _, err := b.Put(ctx, c, fileOf(f)); err != nil {
+		if _, err := b.Put(ctx, c, chart.File(f.Name, f.Type, f.Bytes, author, f.At)); err != nil {
 			return err
 		}
 	}

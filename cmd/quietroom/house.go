@@ -95,8 +95,8 @@ func (h *house) furnish() {
 	}
 	h.vault = vault.New(v)
 	door := vault.Door{Vault: h.vault}
-	h.exchange = exchange.New(exchange.Config{Vault: door, Practice: h.practiceName, Now: time.Now})
-	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Now: time.Now})
+	h.exchange = exchange.New(exchange.Config{Vault: door, Originals: h.papers, Practice: h.practiceName, Now: time.Now})
+	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Now: time.Now})
 	h.home = home.New(home.Config{
 		DB: h.db, Now: time.Now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
 		Owner: h.identity.Sessions().IsOwner,
@@ -128,6 +128,17 @@ func (p people) Name(ctx context.Context, who id.Person) string {
 		return "" // somebody who is not on the list any more
 	}
 	return name
+}
+
+// papers hands the chart's notes and files to an export.
+func (h *house) papers(ctx context.Context, p id.Patient) iter.Seq2[exchange.Original, error] {
+	return func(yield func(exchange.Original, error) bool) {
+		for paper, err := range h.chart.Papers(ctx, p) {
+			if !yield(exchange.Original{Title: paper.Title, Name: paper.Name, When: paper.At.Format(time.DateOnly), Open: paper.Open}, err) {
+				return
+			}
+		}
+	}
 }
 
 func (h *house) practiceName() string { return h.identity.PracticeName(context.Background()) }

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+
+	"quietroom/ground/seal"
 )
 
 func newFlags(name string, w io.Writer) *flag.FlagSet {
@@ -36,3 +38,5 @@ func readLine(r io.Reader) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("the line on standard input is too long for a code")
 }
+
+func parsePersonal(text string) (seal.Code, error) { return seal.ParseCode(seal.Personal, text) }
