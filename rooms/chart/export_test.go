@@ -4,4 +4,6 @@ package chart
 var (
 	FileName    = fileName
 	Disposition = disposition
+	Mark        = mark
+	Words       = words
 )

@@ -66,29 +66,31 @@ func (c *Chart) showLooked(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	page := lookedPage{Patient: p, Name: card.Called()}
-	if page.Looked, err = c.looked(ctx, p, f, time.Time{}, 0); err != nil {
+	if page.Looked, _, err = c.looked(ctx, p, f, time.Time{}, 0); err != nil {
 		return err
 	}
 	return c.show(w, r, "looked", web.View{Title: "Who looked", Data: page})
 }
 
-// looked gathers facts about a patient into visits, the newest first; most of 0
-// is all there are.
-func (c *Chart) looked(ctx context.Context, p id.Patient, f folder, since time.Time, most int) ([]visit, error) {
+// looked gathers facts about a patient into visits, the newest first, and tells
+// whether there are more; most of 0 is all there are.
+func (c *Chart) looked(ctx context.Context, p id.Patient, f folder, since time.Time, most int) (visits []visit, more bool, err error) {
 	q := ledger.Query{Subject: string(p), Kinds: seen, Since: since, Newest: true}
 	if most > 0 {
 		q.Limit = factsRead
 	}
-	var visits []visit
+	read := 0
 	for e, err := range c.Ledger.Facts(ctx, q) {
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		read++
 		if v := openVisit(visits, e.Fact); v != nil {
 			v.add(e.Fact, f)
 			continue
 		}
 		if most > 0 && len(visits) == most {
+			more = true
 			break
 		}
 		v := visit{person: e.Actor.Person, Who: c.name(ctx, e.Actor.Person), At: e.At, Refused: e.Kind == "vault.refused", number: map[string]int{}}
@@ -98,7 +100,7 @@ func (c *Chart) looked(ctx context.Context, p id.Patient, f folder, since time.T
 	for i := range visits {
 		visits[i].What = visits[i].say()
 	}
-	return visits, nil
+	return visits, more || most > 0 && read == factsRead, nil
 }
 
 // openVisit finds the visit that an earlier fact still belongs to. A refusal

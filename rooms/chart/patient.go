@@ -38,7 +38,8 @@ type chartPage struct {
 	ItemAll  int
 	Others   int // records of a room that is not here
 	Looked   []visit
-	Days     int // how far Looked goes back
+	More     bool // there are more lines than Looked
+	Days     int  // how far Looked goes back
 }
 
 // closed is a kind sentence in place of what stays closed.
@@ -129,7 +130,7 @@ func (c *Chart) chart(r *http.Request, most int) (page chartPage, err error) {
 		return page, err
 	}
 	page.Days = lookedDays
-	page.Looked, err = c.looked(ctx, p, f, c.Now().AddDate(0, 0, -lookedDays), visitsShown)
+	page.Looked, page.More, err = c.looked(ctx, p, f, c.Now().AddDate(0, 0, -lookedDays), visitsShown)
 	return page, err
 }
 
