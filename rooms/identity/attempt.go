@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"quietroom/ground/id"
@@ -14,10 +15,16 @@ import (
 // found anywhere: each is tried as the secret of a code, as a passkey's PRF
 // output, as a person's seed, as the recovery kit's part and as a pair's secret,
 // on every door, team key and pin. It is for drills.
+//
+// To try a pair on a box is slow. So of Keys the public halves are made, in each
+// of the forms and for each door, and compared with all that the roster names,
+// to which the boxes were sealed; only one that is named is tried on the boxes.
+// Those of Near are tried on every box, whatever the roster says.
 type Attempt struct {
 	DB       *store.DB
 	Practice string
 	Keys     []seal.Key
+	Near     []seal.Key // some of Keys
 }
 
 // Attempted is what came of it.
@@ -34,7 +41,15 @@ func (a Attempt) Run(ctx context.Context) (Attempted, error) {
 	if err != nil {
 		return Attempted{}, fmt.Errorf("try keys: %w", err)
 	}
+	named, err := a.named(ctx)
+	if err != nil {
+		return Attempted{}, fmt.Errorf("try keys: %w", err)
+	}
 	done := Attempted{Boxes: len(boxes)}
+	near := map[seal.Key]bool{}
+	for _, k := range a.Near {
+		near[k] = true
+	}
 	var mu sync.Mutex
 	next := make(chan seal.Key)
 	errs := make([]error, 2)
@@ -43,7 +58,7 @@ func (a Attempt) Run(ctx context.Context) (Attempted, error) {
 	for half := range errs {
 		wg.Go(func() {
 			for k := range next {
-				tries, won, err := a.tryKey(k, boxes)
+				tries, won, err := a.tryKey(k, boxes, named, near[k])
 				mu.Lock()
 				done.Tries += tries
 				for at, plain := range won {
@@ -71,6 +86,27 @@ func (a Attempt) Run(ctx context.Context) (Attempted, error) {
 		}
 	}
 	return done, nil
+}
+
+// named are the public halves of all doors, people and the kit, as the roster
+// of the copy names them.
+func (a Attempt) named(ctx context.Context) (map[string]bool, error) {
+	roster, err := (&Identity{Config: Config{DB: a.DB, Anchor: fixed(a.Practice)}}).Roster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	named := map[string]bool{}
+	for _, name := range roster.People() {
+		p, _ := roster.Person(name)
+		named[string(p.Keys.Pair)] = true
+		for _, d := range p.Doors {
+			named[string(d.Pair)] = true
+		}
+	}
+	if kit, ok := roster.PublicKey(recoveryHolder); ok {
+		named[string(kit)] = true
+	}
+	return named, nil
 }
 
 // lockedBox is one sealed box, and which of a key's forms could open it.
@@ -125,41 +161,46 @@ func (a Attempt) boxes(ctx context.Context) (boxes []lockedBox, err error) {
 }
 
 // tryKey tries one key on every box, in all forms, and returns what opened, by box.
-func (a Attempt) tryKey(k seal.Key, boxes []lockedBox) (tries int64, won map[int][]byte, err error) {
+func (a Attempt) tryKey(k seal.Key, boxes []lockedBox, named map[string]bool, near bool) (tries int64, won map[int][]byte, err error) {
 	won = map[int][]byte{}
-	pairs, err := a.forms(k)
+	fits := func(p *seal.Pair) bool { return near || named[string(p.Public())] }
+	pairs, err := a.forms(k, fits)
 	if err != nil {
 		return 0, nil, err
 	}
 	for at, b := range boxes {
-		if b.pin {
-			tries += 2
+		tries += 3
+		switch {
+		case b.pin:
 			for _, pin := range []seal.Key{k, seal.Seed{Key: k}.Pin()} {
 				if plain, err := pin.Open(b.box, b.slot); err == nil {
 					won[at] = plain
 				}
 			}
 			continue
-		}
-		fit := pairs
-		if b.door != "" {
-			if fit, err = a.doors(k, b); err != nil {
+		case b.door != "":
+			doors, err := a.doors(k, b, fits)
+			if err != nil {
 				return tries, won, err
 			}
-			fit = append(fit, pairs[0])
+			open(at, b, doors, won)
 		}
-		for _, p := range fit {
-			tries++
-			if plain, err := p.Open(b.box, b.slot); err == nil {
-				won[at] = plain
-			}
-		}
+		open(at, b, pairs, won)
 	}
 	return tries, won, nil
 }
 
-// forms are the pairs that a key could stand for: its own, a person's, the kit's.
-func (a Attempt) forms(k seal.Key) ([]*seal.Pair, error) {
+func open(at int, b lockedBox, pairs []*seal.Pair, won map[int][]byte) {
+	for _, p := range pairs {
+		if plain, err := p.Open(b.box, b.slot); err == nil {
+			won[at] = plain
+		}
+	}
+}
+
+// forms are the pairs that a key could stand for and that fit: its own, a
+// person's, the kit's.
+func (a Attempt) forms(k seal.Key, fits func(*seal.Pair) bool) (pairs []*seal.Pair, err error) {
 	own, err := seal.PairFrom(k)
 	if err != nil {
 		return nil, err
@@ -169,16 +210,23 @@ func (a Attempt) forms(k seal.Key) ([]*seal.Pair, error) {
 		return nil, err
 	}
 	kit, err := seal.RecoveryFromCode(k, a.Practice)
-	return []*seal.Pair{own, user.Pair, kit}, err
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc([]*seal.Pair{own, user.Pair, kit}, func(p *seal.Pair) bool { return !fits(p) }), nil
 }
 
-func (a Attempt) doors(k seal.Key, b lockedBox) ([]*seal.Pair, error) {
+// doors are the pairs of one door that a key could stand for and that fit.
+func (a Attempt) doors(k seal.Key, b lockedBox, fits func(*seal.Pair) bool) ([]*seal.Pair, error) {
 	code, err := seal.DoorFromCode(k, a.Practice, string(b.of), b.door)
 	if err != nil {
 		return nil, err
 	}
 	passkey, err := seal.DoorFromPRF(k[:], a.Practice, string(b.of), b.door)
-	return []*seal.Pair{code, passkey}, err
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc([]*seal.Pair{code, passkey}, func(p *seal.Pair) bool { return !fits(p) }), nil
 }
 
 // fixed is the anchor of a house that is only looked at.

@@ -380,4 +380,3 @@ func TestTheBrowserSplitsACodeAsTheServerDoes(t *testing.T) {
 		t.Error("it opens for another ceremony")
 	}
 }
-

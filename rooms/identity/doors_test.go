@@ -192,11 +192,15 @@ func TestWhatIsNotThePersonsOwnAnswerOpensNothing(t *testing.T) {
 		return b
 	}
 	for name, bend := range map[string]func(*authenticator.Question, *authenticator.Device, *string){
-		"another origin":       func(_ *authenticator.Question, _ *authenticator.Device, o *string) { *o = "http://localhost.evil.example" },
+		"another origin": func(_ *authenticator.Question, _ *authenticator.Device, o *string) {
+			*o = "http://localhost.evil.example"
+		},
 		"another port":         func(_ *authenticator.Question, _ *authenticator.Device, o *string) { *o = "http://localhost:1" },
 		"no user verification": func(_ *authenticator.Question, d *authenticator.Device, _ *string) { d.Unverified = true },
 		"no key":               func(_ *authenticator.Question, d *authenticator.Device, _ *string) { d.Keyless = true },
-		"another ceremony":     func(q *authenticator.Question, _ *authenticator.Device, _ *string) { q.Ceremony = string(id.New[id.Record]()) },
+		"another ceremony": func(q *authenticator.Question, _ *authenticator.Device, _ *string) {
+			q.Ceremony = string(id.New[id.Record]())
+		},
 		"another challenge": func(q *authenticator.Question, _ *authenticator.Device, _ *string) {
 			var o map[string]any
 			_ = json.Unmarshal(q.PublicKey, &o)

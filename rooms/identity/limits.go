@@ -28,10 +28,10 @@ const (
 // limits are token buckets by network, never by person: whoever could lock out
 // a person by trying in that person's name would be given a weapon.
 type limits struct {
-	now  func() time.Time
-	from func(*http.Request) string
+	now func() time.Time
 
 	mu      sync.Mutex
+	from    func(*http.Request) string // the network of a request; a drill plays many
 	buckets map[string]bucket
 }
 
@@ -89,6 +89,28 @@ func (l *limits) allow(key string, burst, refill float64) bool {
 	return ok
 }
 
+// network tells where a request comes from.
+func (l *limits) network(r *http.Request) string {
+	l.mu.Lock()
+	from := l.from
+	l.mu.Unlock()
+	return from(r)
+}
+
+// pretend has the networks of a drill's requests told apart by another rule,
+// with empty buckets, until undo is called.
+func (l *limits) pretend(from func(*http.Request) string) (undo func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, buckets := l.from, l.buckets
+	l.from, l.buckets = from, map[string]bucket{}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.from, l.buckets = before, buckets
+	}
+}
+
 // thin forgets the buckets that are full again, and if there are none, any: a
 // forgotten bucket lets somebody try more, and locks nobody out.
 func (l *limits) thin(now time.Time) {
@@ -121,7 +143,7 @@ var errBusy = &web.Error{
 // limited holds back a network that asks too much.
 func (i *Identity) limited(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if !i.limits.allow("door "+i.limits.from(r), doorBurst, doorRefill) {
+		if !i.limits.allow("door "+i.limits.network(r), doorBurst, doorRefill) {
 			i.refuse(r.Context(), "busy")
 			return errBusy
 		}

@@ -53,6 +53,18 @@ type Question struct {
 	Demo      bool            `json:"demo"`
 }
 
+// Set replaces one of the options that the device sees.
+func (q *Question) Set(option, value string) error {
+	var all map[string]any
+	if err := json.Unmarshal(q.PublicKey, &all); err != nil {
+		return err
+	}
+	all[option] = value
+	var err error
+	q.PublicKey, err = json.Marshal(all)
+	return err
+}
+
 // Reply is the answer to a Question.
 type Reply struct {
 	Ceremony   string         `json:"ceremony"`

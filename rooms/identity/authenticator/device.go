@@ -24,8 +24,9 @@ import (
 
 // Device holds passkeys.
 type Device struct {
-	Unverified bool // it does not recognise its person: the UV flag stays off
-	Keyless    bool // it has no PRF
+	Unverified bool   // it does not recognise its person: the UV flag stays off
+	Keyless    bool   // it has no PRF
+	Origin     string // what it takes the address bar to say, whatever its browser says
 
 	mu       sync.Mutex
 	passkeys []*passkey
@@ -128,6 +129,9 @@ func (d *Device) Get(origin string, publicKey json.RawMessage) (Answer, error) {
 	}
 	p.counter++
 	data := d.header(p, present)
+	if d.Origin != "" {
+		origin = d.Origin
+	}
 	client := clientData("webauthn.get", o.Challenge, origin)
 	hash := sha256.Sum256(client)
 	digest := sha256.Sum256(slices.Concat(data, hash[:]))
@@ -166,8 +170,8 @@ func (d *Device) Clone() *Device {
 	return c
 }
 
-// Forge replaces what nobody else can know of the passkeys, their private keys
-// and secrets, and keeps what anybody may know: id, person, house.
+// Forge replaces the private keys, and keeps what anybody may know: id, person,
+// house; and the counter goes ahead.
 func (d *Device) Forge() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -177,9 +181,27 @@ func (d *Device) Forge() error {
 			return err
 		}
 		p.private, p.counter = private, 1<<20
-		rand.Read(p.secret[:])
 	}
 	return nil
+}
+
+// Blank replaces the secrets of the PRF.
+func (d *Device) Blank() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.passkeys {
+		rand.Read(p.secret[:])
+	}
+}
+
+// Rename gives the passkeys ids that no house knows.
+func (d *Device) Rename() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.passkeys {
+		p.id = make([]byte, 16)
+		rand.Read(p.id)
+	}
 }
 
 // Elsewhere says that the device's passkeys belong to another house.
