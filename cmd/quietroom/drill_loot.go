@@ -132,51 +132,80 @@ func (l *loot) add(list *[]seal.Key, at string, b []byte) {
 	*list = append(*list, k)
 }
 
-var (
-	hexRun    = regexp.MustCompile(`[0-9a-fA-F]{64,}`)
-	base64Run = regexp.MustCompile(`[A-Za-z0-9+/_-]{43,}={0,2}`)
-	codeRun   = regexp.MustCompile(`(?i)[0-9A-Z]{4}(?:[ \t-]?[0-9A-Z]{4}){8}`)
-)
+// spaced is a code as people write it; without spaces it is one run of letters.
+var spaced = regexp.MustCompile(`(?i)[0-9A-Z]{4}(?:[ \t]+[0-9A-Z]{4}){8}`)
 
-// text takes whatever reads like a key: 32 bytes in hex or base64, also at the
-// beginning or end of something a little longer (PRIVATE+KEY+ notes hold one
-// byte more), and codes of all kinds.
+// text takes whatever reads like a key: 32 bytes in hex or base64, also with one
+// byte before or behind (PRIVATE+KEY+ notes have it), and codes of all kinds.
 func (l *loot) text(list *[]seal.Key, at string, b []byte) {
-	for _, run := range hexRun.FindAll(b, -1) {
-		for i := 0; i+64 <= len(run); i += 64 {
-			if raw, err := hex.DecodeString(string(run[i : i+64])); err == nil {
+	for len(b) > 0 {
+		n := 0
+		for n < len(b) && inRun[b[n]] {
+			n++
+		}
+		if n >= 36 {
+			l.run(list, at, b[:n])
+		}
+		for n < len(b) && !inRun[b[n]] {
+			n++
+		}
+		b = b[n:]
+	}
+}
+
+// inRun are the characters of base64, in both alphabets, of hex and of codes.
+var inRun = func() (t [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-") {
+		t[c] = true
+	}
+	return t
+}()
+
+func (l *loot) run(list *[]seal.Key, at string, run []byte) {
+	l.code(list, at, run)
+	l.base64(list, at, run)
+	for part := range bytes.SplitSeq(run, []byte{'+'}) { // PRIVATE+KEY+name+hash+base64
+		l.base64(list, at, part)
+	}
+	for len(run) >= 64 {
+		n := 0
+		for n < len(run) && isHex(run[n]) {
+			n++
+		}
+		for ; n >= 64; n, run = n-64, run[64:] {
+			if raw, err := hex.DecodeString(string(run[:64])); err == nil {
 				l.add(list, at, raw)
 			}
 		}
+		run = run[min(n+1, len(run)):]
 	}
-	for _, run := range base64Run.FindAll(b, -1) {
-		for part := range bytes.SplitSeq(run, []byte{'+'}) { // PRIVATE+KEY+name+hash+base64
-			l.base64(list, at, part)
-		}
-		l.base64(list, at, run)
-	}
-	for _, run := range codeRun.FindAll(b, -1) {
-		for _, kind := range []seal.CodeKind{seal.Personal, seal.Kit, seal.Share} {
-			if c, err := seal.ParseCode(kind, string(run)); err == nil {
-				for _, k := range []seal.Key{c.KEK(), c.Auth(), c.Notes()} {
-					l.add(list, at, k[:])
-				}
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func (l *loot) code(list *[]seal.Key, at string, text []byte) {
+	for _, kind := range []seal.CodeKind{seal.Personal, seal.Kit, seal.Share} {
+		if c, err := seal.ParseCode(kind, string(text)); err == nil {
+			for _, k := range []seal.Key{c.KEK(), c.Auth(), c.Notes()} {
+				l.add(list, at, k[:])
 			}
 		}
 	}
 }
 
 func (l *loot) base64(list *[]seal.Key, at string, run []byte) {
-	text := strings.TrimRight(string(run), "=")
-	if len(text) < 43 || len(text) > 54 || !mixed(text) {
-		return // no key, or longer than any
+	text := string(run)
+	if len(text) != 43 && len(text) != 44 || !mixed(text) {
+		return
 	}
 	encoding := base64.RawStdEncoding
 	if strings.ContainsAny(text, "-_") {
 		encoding = base64.RawURLEncoding
 	}
 	raw, err := encoding.DecodeString(text)
-	if err != nil || len(raw) < 32 || len(raw) > 40 {
+	if err != nil {
 		return
 	}
 	l.add(list, at, raw[:32])
@@ -184,9 +213,15 @@ func (l *loot) base64(list *[]seal.Key, at string, run []byte) {
 }
 
 // mixed tells random base64 from words that are joined: of 43 random characters
-// fewer than one in a thousand lacks a digit, a capital or a small letter.
+// 24 are digits and capitals, and fewer than 12 once in ten thousand.
 func mixed(text string) bool {
-	return strings.ContainsAny(text, "0123456789") && strings.ContainsAny(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") && strings.ContainsAny(text, "abcdefghijklmnopqrstuvwxyz")
+	n := 0
+	for _, c := range []byte(text) {
+		if '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' {
+			n++
+		}
+	}
+	return n >= 12
 }
 
 // mostText is how much of one file is read for things like keys. The databases
@@ -235,7 +270,13 @@ func (l *loot) file(path, rel string) error {
 	if rel == "program" {
 		list = &l.far
 	}
-	l.text(list, rel, append(b, rest...))
+	b = append(b, rest...)
+	l.text(list, rel, b)
+	if rel != "program" {
+		for _, code := range spaced.FindAll(b, -1) {
+			l.code(list, rel, code)
+		}
+	}
 	return nil
 }
 
@@ -343,7 +384,7 @@ func rob(ctx context.Context, dir string, step func(done, total int)) (r robbery
 	near, fresh := r.found.near, slices.Concat(r.found.near, r.found.far)
 	all := fresh
 	for len(fresh) > 0 {
-		got, err := identity.Attempt{DB: db, Practice: s.ID, Keys: fresh}.Run(ctx)
+		got, err := identity.Attempt{DB: db, Practice: s.ID, Keys: fresh, Near: near}.Run(ctx)
 		if err != nil {
 			return r, err
 		}
