@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,10 +49,7 @@ type twin struct {
 	Name, Born string
 }
 
-type difference struct {
-	What          string
-	Yours, Theirs []piece
-}
+type difference struct{ What, Yours, Theirs string }
 
 // maxWords bounds one field of a card.
 const maxWords = 4000
@@ -371,7 +367,7 @@ func differ(yours, theirs layer.Card) (list []difference) {
 	a, b := spelled(yours), spelled(theirs)
 	for i := range a {
 		if a[i][1] != b[i][1] {
-			list = append(list, difference{a[i][0], plain(cmp.Or(a[i][1], "empty")), plain(cmp.Or(b[i][1], "empty"))})
+			list = append(list, difference{a[i][0], a[i][1], b[i][1]})
 		}
 	}
 	return list
