@@ -463,6 +463,17 @@ func TestWhoLookedStandsInPlainWords(t *testing.T) {
 	contains(t, h.want(200, "rivera", "GET", page(p, "/looked"), nil).Body.String(), "June Park", "admitted the patient")
 }
 
+func TestALongImportIsNotCountedByHalves(t *testing.T) {
+	h := newHouse(t)
+	p := h.sam()
+	h.now = h.now.Add(2 * time.Hour)
+	for range 10 {
+		h.records(p) // 12 each
+	}
+	contains(t, h.want(200, "rivera", "GET", page(p), nil).Body.String(), "The latest lines of the last 30 days", "Brought in records</td>")
+	contains(t, h.want(200, "rivera", "GET", page(p, "/looked"), nil).Body.String(), "brought in records (120)", "Admitted the patient")
+}
+
 func TestNothingAboutAPatientReachesALogAnAddressOrAnErrorPage(t *testing.T) {
 	h := newHouse(t)
 	const canary = "Zzyxcanary"

@@ -16,7 +16,7 @@ import (
 const (
 	lookedDays  = 30  // how far back the chart's own page looks
 	visitsShown = 8   // how many lines it shows
-	factsRead   = 200 // most facts read for it: a patient just imported has thousands
+	factsRead   = 100 // most facts read for it: a patient just imported has thousands
 
 	// together is how far apart two acts of one person may lie and still be one line.
 	together = time.Hour
@@ -97,10 +97,15 @@ func (c *Chart) looked(ctx context.Context, p id.Patient, f folder, since time.T
 		v.add(e.Fact, f)
 		visits = append(visits, v)
 	}
+	if most > 0 && read == factsRead && !more {
+		more = true
+		last := &visits[len(visits)-1] // it may have begun before what was read: nothing of it is counted
+		last.From, last.number = time.Time{}, nil
+	}
 	for i := range visits {
 		visits[i].What = visits[i].say()
 	}
-	return visits, more || most > 0 && read == factsRead, nil
+	return visits, more, nil
 }
 
 // openVisit finds the visit that an earlier fact still belongs to. A refusal
