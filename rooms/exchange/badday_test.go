@@ -45,6 +45,11 @@ func victim(dir, from string) {
 		os.Exit(1)
 	}
 	fmt.Println("begun")
+	if out := os.Getenv("QUIETROOM_VICTIM_OUT"); out != "" {
+		sum, err := h.Export(h.jo, out, exchange.Takeout{})
+		fmt.Println("ended", sum.Patients, err)
+		os.Exit(0)
+	}
 	sum, err := h.Import(h.jo, []string{from}, exchange.Options{Care: []id.Team{h.team}})
 	fmt.Println("ended", sum.Patients, err)
 	os.Exit(0)
@@ -142,7 +147,7 @@ func TestAKilledImportLeavesWholePatientsAndResumes(t *testing.T) {
 		if r, err := h.ledger.Verify(t.Context(), ledger.Options{}); err != nil || !r.Held() {
 			t.Fatalf("round %d: the ledger does not hold: %+v, %v", round, r, err)
 		}
-		h.db.Close()
+		h.close()
 	}
 	if partly < rounds/4 {
 		t.Errorf("only %d of %d kills met an import half way: the test proves too little", partly, rounds)
@@ -150,11 +155,12 @@ func TestAKilledImportLeavesWholePatientsAndResumes(t *testing.T) {
 	t.Logf("%d kills, %d of them half way", rounds, partly)
 }
 
-// killed runs an import in a process of its own and kills it some time after it began.
-func killed(t *testing.T, dir, from string, after time.Duration) {
+// killed runs an import, or an export, in a process of its own and kills it some
+// time after it began.
+func killed(t *testing.T, dir, from string, after time.Duration, env ...string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "QUIETROOM_VICTIM="+dir, "QUIETROOM_VICTIM_FROM="+from)
+	cmd.Env = append(append(os.Environ(), "QUIETROOM_VICTIM="+dir, "QUIETROOM_VICTIM_FROM="+from), env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -344,5 +350,75 @@ func TestNothingToImportIsSaid(t *testing.T) {
 	sum, err := h.Import(h.jo, []string{filepath.Join(t.TempDir(), "nowhere.json")}, exchange.Options{Care: []id.Team{h.team}})
 	if err != nil || sum.Bad != 1 {
 		t.Errorf("a path that is not there gives %+v, %v", sum, err)
+	}
+}
+
+func TestAFullDiskStopsAnExportAndLeavesNothingPlain(t *testing.T) {
+	h := newHouse(t)
+	h.imports(t, crowd(t, 400))
+	dir := smallDisk(t)
+	out := filepath.Join(dir, "out")
+	if _, err := h.Export(h.jo, out, exchange.Takeout{}); !errors.Is(err, store.ErrFull) {
+		t.Fatalf("got %v, want ErrFull", err)
+	}
+	if left, err := os.ReadDir(out); len(left) != 0 || err != nil {
+		t.Errorf("the failed export left %v, %v", left, err)
+	}
+}
+
+func TestACancelledExportLeavesNothingPlain(t *testing.T) {
+	h := newHouse(t)
+	h.imports(t, crowd(t, 60))
+	ctx, cancel := context.WithCancel(h.jo)
+	h.Now = slowClock()
+	out := t.TempDir()
+	_, err := h.Export(ctx, out, exchange.Takeout{Step: func(p exchange.Progress) {
+		if p.Patients == 20 {
+			cancel()
+		}
+	}})
+	cancel()
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want that it was cancelled", err)
+	}
+	if left, err := os.ReadDir(out); len(left) != 0 || err != nil {
+		t.Errorf("the cancelled export left %v, %v", left, err)
+	}
+}
+
+func TestAKilledExportNeverLooksWhole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills are left out by -short")
+	}
+	dir := t.TempDir()
+	k := newKeep(t)
+	b, err := json.Marshal(k)
+	if err := errors.Join(err, os.WriteFile(filepath.Join(dir, "keep.json"), b, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	h := open(t, dir, k)
+	h.imports(t, crowd(t, 200))
+	h.close()
+	partly := 0
+	for round := range 8 {
+		out := filepath.Join(t.TempDir(), "out")
+		killed(t, dir, "", time.Duration(round)*40*time.Millisecond, "QUIETROOM_VICTIM_OUT="+out)
+		patients, _ := os.ReadDir(filepath.Join(out, "patients"))
+		_, unfinished := os.Stat(filepath.Join(out, "NOT-FINISHED.txt"))
+		_, index := os.Stat(filepath.Join(out, "index.html"))
+		if unfinished != nil && (index == nil || len(patients) > 0) && len(patients) != 200 {
+			t.Fatalf("a killed export of %d patients looks whole", len(patients))
+		}
+		if unfinished == nil {
+			partly++
+			h := open(t, dir, k)
+			if _, err := h.Export(h.jo, out, exchange.Takeout{}); !errors.Is(err, exchange.ErrNotEmpty) || !strings.Contains(err.Error(), "cut off") {
+				t.Errorf("an export into what was cut off gives %v", err)
+			}
+			h.close()
+		}
+	}
+	if partly == 0 {
+		t.Error("no kill met an export half way: the test proves nothing")
 	}
 }

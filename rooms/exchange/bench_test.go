@@ -41,15 +41,14 @@ func BenchmarkImportSamples(b *testing.B) {
 // resources each, one Bundle a file.
 func BenchmarkImportSmallPatients(b *testing.B) {
 	const patients = 5000
-	dir := b.TempDir()
-	p := madeup.New(7, patients, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+	dir := crowdOf(b, patients)
 	var size int64
 	for i := range patients {
-		data := p.Bundle(i)
-		size += int64(len(data))
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.json", i)), data, 0o600); err != nil {
+		info, err := os.Stat(filepath.Join(dir, fmt.Sprintf("%d.json", i)))
+		if err != nil {
 			b.Fatal(err)
 		}
+		size += info.Size()
 	}
 	importFresh(b, dir, size, patients)
 }
@@ -68,4 +67,50 @@ func importFresh(b *testing.B, dir string, size int64, patients int) {
 		}
 	}
 	b.ReportMetric(float64(patients*b.N)/b.Elapsed().Seconds(), "patients/s")
+}
+
+// BenchmarkImportAgain measures an import of what is all here already.
+func BenchmarkImportAgain(b *testing.B) {
+	paths := samples(b)
+	h := newHouse(b)
+	h.imports(b, paths...)
+	var size int64
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			b.Fatal(err)
+		}
+		size += info.Size()
+	}
+	b.SetBytes(size)
+	for b.Loop() {
+		if sum := h.imports(b, paths...); sum.Unchanged != len(paths) {
+			b.Fatalf("%+v", sum)
+		}
+	}
+}
+
+// BenchmarkExportSmallPatients measures thousands of patients, each with a
+// Bundle and a page of its own, durably.
+func BenchmarkExportSmallPatients(b *testing.B) {
+	const patients = 2000
+	h := newHouse(b)
+	h.imports(b, crowdOf(b, patients))
+	for b.Loop() {
+		h.exports(b)
+	}
+	b.ReportMetric(float64(patients*b.N)/b.Elapsed().Seconds(), "patients/s")
+}
+
+// crowdOf is a folder of made-up patients, one Bundle a file.
+func crowdOf(b *testing.B, patients int) string {
+	b.Helper()
+	dir := b.TempDir()
+	p := madeup.New(7, patients, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+	for i := range patients {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.json", i)), p.Bundle(i), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return dir
 }

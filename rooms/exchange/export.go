@@ -156,10 +156,13 @@ func (e *exporting) run(ctx context.Context) error {
 	if err := e.to.Index(fhir.IndexPage{Practice: e.x.Practice(), Made: e.made(), Patients: e.list()}); err != nil {
 		return err
 	}
+	if err := e.to.Close(); err != nil {
+		return err
+	}
 	if err := e.root.Remove(unfinished); err != nil {
 		return fmt.Errorf("end the export: %w", err)
 	}
-	return e.to.Close()
+	return nil
 }
 
 func (e *exporting) made() string { return e.x.Now().Format("January 2, 2006") }
@@ -179,7 +182,7 @@ func (e *exporting) everybody(ctx context.Context) error {
 	}
 	e.at.Total = int64(len(all))
 	for _, p := range all {
-		e.flow.run(ctx, string(p), 4<<20, func() { e.patient(ctx, p) })
+		e.flow.run(ctx, string(p), 1<<20, func() { e.patient(ctx, p) }) // however large: it is streamed
 	}
 	e.flow.wait()
 	if ctx.Err() != nil {

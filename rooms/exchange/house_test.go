@@ -74,6 +74,8 @@ type house struct {
 	ledger     *ledger.Ledger
 	jo, ana    context.Context
 	team, anas id.Team
+	stop       context.CancelFunc
+	ended      chan struct{}
 }
 
 // keep is what a house needs to be opened again after a crash.
@@ -110,8 +112,15 @@ func open(t testing.TB, dir string, k keep) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { h.db.Close() })
+	t.Cleanup(h.close)
 	return h
+}
+
+// close ends what runs beside, as a server does.
+func (h *house) close() {
+	h.stop()
+	<-h.ended
+	h.db.Close()
 }
 
 func openHouse(ctx context.Context, dir string, k keep) (*house, error) {
@@ -146,6 +155,12 @@ func openHouse(ctx context.Context, dir string, k keep) (*house, error) {
 	}
 	h.jo, h.ana = as(k.Jo), as(k.Ana)
 	h.Exchange = exchange.New(exchange.Config{Vault: h.vault})
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	h.stop, h.ended = stop, make(chan struct{})
+	go func() { // numbers the facts, as in every house
+		defer close(h.ended)
+		l.Run(running)
+	}()
 	return h, nil
 }
 

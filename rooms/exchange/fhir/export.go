@@ -116,7 +116,9 @@ func (e *Export) Shared(r Resource) error {
 	return e.out.WriteByte('\n')
 }
 
-// Close makes the export durable. An export that was not closed is not whole.
+// Close makes the export durable, all of it at once: thousands of files that
+// are each waited for would take minutes. An export that was not closed is not
+// whole, even where all of its files can be seen.
 func (e *Export) Close() error {
 	if e.shared != nil {
 		err := errors.Join(e.out.Flush(), e.shared.keep())
@@ -125,7 +127,32 @@ func (e *Export) Close() error {
 			return fmt.Errorf("write shared.ndjson: %w", err)
 		}
 	}
-	return syncDir(e.root, ".")
+	err := fs.WalkDir(e.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return e.sync(name, d.IsDir())
+	})
+	if err != nil {
+		return fmt.Errorf("make the export durable: %w", plainError(err))
+	}
+	return nil
+}
+
+func (e *Export) sync(name string, folder bool) error {
+	mode := os.O_RDWR // Windows flushes only what may be written
+	if folder {
+		mode = os.O_RDONLY
+	}
+	f, err := e.root.OpenFile(name, mode, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if folder {
+		return syncFolder(f)
+	}
+	return f.Sync()
 }
 
 func (e *Export) write(name string, fill func(*bufio.Writer) error) error {
@@ -145,7 +172,7 @@ func (e *Export) write(name string, fill func(*bufio.Writer) error) error {
 	if err := f.keep(); err != nil {
 		return fmt.Errorf("write a file of the export: %w", plainError(err))
 	}
-	return syncDir(e.root, dir)
+	return nil
 }
 
 // file is written under a temporary name, and gets its own when it is whole.
@@ -164,7 +191,7 @@ func create(root *os.Root, name string) (*file, error) {
 }
 
 func (f *file) keep() error {
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	if err := f.Close(); err != nil {
 		return err
 	}
 	return f.root.Rename(f.name+".part", f.name)
@@ -173,15 +200,6 @@ func (f *file) keep() error {
 func (f *file) drop() {
 	f.Close()
 	f.root.Remove(f.name + ".part")
-}
-
-func syncDir(root *os.Root, name string) error {
-	dir, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return syncFolder(dir)
 }
 
 func opaque(id string) bool {
