@@ -757,3 +757,49 @@ func TestKeptThingsEnd(t *testing.T) {
 		}
 	})
 }
+
+func TestAHouseAnswersForItsOwnAddressOnly(t *testing.T) {
+	for _, c := range []struct{ conf, host, origin, rpID string }{
+		{"https://vault.example.org", "vault.example.org", "https://vault.example.org", "vault.example.org"},
+		{"https://vault.example.org", "localhost:1", "https://vault.example.org", "vault.example.org"},
+		{"https://vault.example.org:8443", "x", "https://vault.example.org:8443", "vault.example.org"},
+		{"http://localhost:8420", "localhost:9", "http://localhost:9", "localhost"},
+		{"http://localhost:8420", "evil.example", "http://localhost", "localhost"},
+		{"", "127.0.0.1:8420", "http://localhost", "localhost"},
+	} {
+		i := &Identity{Config: Config{Origin: c.conf}}
+		origin, rpID, err := i.origin(&http.Request{Host: c.host})
+		if err != nil || origin != c.origin || rpID != c.rpID {
+			t.Errorf("%q asked as %q answers for %q, %q (%v)", c.conf, c.host, origin, rpID, err)
+		}
+	}
+}
+
+func TestANetworkIsOneAddressOrOneCustomer(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.7:1": "192.0.2.7/32", "[::ffff:192.0.2.7]:1": "192.0.2.7/32", "[2001:db8:1:2ff::9]:1": "2001:db8:1:200::/56", "[2001:db8:1:201::1]:1": "2001:db8:1:200::/56",
+	} {
+		if got := network(&http.Request{RemoteAddr: address}); got != want {
+			t.Errorf("%s is of %s, want %s", address, got, want)
+		}
+	}
+}
+
+func BenchmarkEnter(b *testing.B) {
+	s := serveSQLite(b, false)
+	browser := s.claimed()
+	r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, value := range browser.Cookies() {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	for b.Loop() {
+		_, done, err := s.Sessions().Enter(nil, r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		done()
+	}
+}

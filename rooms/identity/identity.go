@@ -62,7 +62,7 @@ var (
 
 // Anchor keeps, outside the database, which practice this is and the
 // fingerprint of its first roster entry. Whoever replaces the database as a
-// whole does not replace the anchor.
+// whole does not replace the anchor. Several requests ask it at the same time.
 type Anchor interface {
 	Practice() string
 	Root() []byte // nil until the practice is founded

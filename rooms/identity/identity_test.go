@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,12 +15,24 @@ import (
 
 type anchor struct {
 	practice string
+	mu       sync.Mutex
 	root     []byte
 }
 
-func (a *anchor) Practice() string       { return a.practice }
-func (a *anchor) Root() []byte           { return a.root }
-func (a *anchor) SetRoot(r []byte) error { a.root = r; return nil }
+func (a *anchor) Practice() string { return a.practice }
+
+func (a *anchor) Root() []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.root
+}
+
+func (a *anchor) SetRoot(r []byte) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.root = r
+	return nil
+}
 
 // house is a practice with an owner, Ana, and a clinician, Jo.
 type house struct {

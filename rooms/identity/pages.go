@@ -198,8 +198,10 @@ func opens(directory, billing bool, care []string) string {
 	slices.Sort(care)
 	switch len(care) {
 	case 0:
-	case 1, 2, 3:
-		can = append(can, "the charts of "+list(care))
+	case 1:
+		can = append(can, "the charts of the care team "+care[0])
+	case 2, 3:
+		can = append(can, "the charts of the care teams "+list(care))
 	default:
 		can = append(can, fmt.Sprintf("the charts of %d care teams", len(care)))
 	}

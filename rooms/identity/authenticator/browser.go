@@ -80,6 +80,9 @@ func (b *Browser) Copy() *Browser {
 	return &Browser{Client: b.Client, Base: b.Base, Origin: b.Origin, Device: &Device{}, Header: b.Header.Clone(), cookies: maps.Clone(b.cookies), token: b.token}
 }
 
+// Cookies are the cookies that the browser holds.
+func (b *Browser) Cookies() map[string]string { return maps.Clone(b.cookies) }
+
 // Forget drops a cookie.
 func (b *Browser) Forget(name string) { delete(b.cookies, name) }
 
