@@ -268,6 +268,9 @@ func TestADraftIsKeptByItselfAndALostAnswerIsNoConflict(t *testing.T) {
 		h.must(json.Unmarshal(w.Body.Bytes(), &k))
 		return k
 	}
+	if k := keep(200, "0", ""); k.Version != 0 {
+		t.Fatalf("an empty sheet was kept as version %d", k.Version)
+	}
 	if k := keep(200, "0", "one"); k.Version != 1 {
 		t.Fatalf("the first is version %d", k.Version)
 	}

@@ -252,8 +252,10 @@ func (c *Chart) keepNote(w http.ResponseWriter, r *http.Request) error {
 	case sign && empty:
 		page.Fault = "There is nothing on the sheet to sign yet."
 		return c.sheet(w, r, http.StatusUnprocessableEntity, p, page)
-	case empty && d.Version == 0 && !quiet:
-		return web.SeeOther(w, r, pageOf(p)) // an empty sheet is not worth keeping
+	case empty && d.Version == 0 && quiet: // an empty sheet is not worth keeping
+		return web.JSON(w, http.StatusOK, kept{Record: d.Record})
+	case empty && d.Version == 0:
+		return web.SeeOther(w, r, pageOf(p))
 	}
 	version, other, err := c.keep(ctx, p, d, sign)
 	switch {
