@@ -283,7 +283,7 @@ func (l *loot) file(path, rel string) error {
 // Small tables are read whole; of larger ones, which hold a row for every
 // record or fact, some rows.
 const (
-	smallTable = 4096
+	smallTable = 512
 	someRows   = 48
 )
 
