@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -249,4 +250,32 @@ func TestAPersonWritesANoteInABrowser(t *testing.T) {
 	tab.Arrive(page(p))
 	contains(page(p, "/notes/", rec), "Signed by Tomás Rivera")
 	tab.Calm()
+}
+
+func TestABrowserSavesAFileUnderItsNameAndShowsNothingOfIt(t *testing.T) {
+	tab := webtest.Browser(t)
+	h := newHouse(t)
+	p := h.sam()
+	const content = "<!doctype html><script>document.title = 'it ran'</script>"
+	h.upload("rivera", p, "Brief an Frau Özdemir.html", strings.NewReader(content))
+	dir := t.TempDir()
+	if _, err := chromedp.Call(tab.Context(), browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{Behavior: "allow", DownloadPath: dir}); err != nil {
+		t.Fatal(err)
+	}
+	url := webtest.Serve(t, h)
+	signIn(t, tab, url, "rivera")
+	tab.Dark(false)
+	tab.Go(url + page(p))
+	tab.Click("section[aria-labelledby=files] tbody a")
+	for range 250 {
+		if got, err := os.ReadFile(filepath.Join(dir, "Brief an Frau Özdemir.html")); err == nil && string(got) == content {
+			if at := tab.Path(); at != page(p) {
+				t.Errorf("the tab went to %s", at)
+			}
+			tab.Calm()
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("nothing was saved: %v", filesUnder(t, dir))
 }
