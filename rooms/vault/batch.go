@@ -49,7 +49,8 @@ func (v *Vault) Begin(ctx context.Context) (*Batch, error) {
 
 // Admit takes in a new patient. The card names the care teams.
 func (b *Batch) Admit(ctx context.Context, card Card) (id.Patient, error) {
-	if err := b.mayAdmit(ctx); err != nil {
+	ready, err := b.ready(ctx)
+	if err != nil {
 		return "", err
 	}
 	if _, err := b.teams.caring(Chart, card.Care); err != nil {
@@ -59,6 +60,11 @@ func (b *Batch) Admit(ctx context.Context, card Card) (id.Patient, error) {
 	now := b.v.Now()
 	b.cards[p] = card
 	b.writes = append(b.writes, func(ctx context.Context, tx *store.Tx) error {
+		if !ready { // counted where nobody else can be admitted meanwhile
+			if full, err := full(ctx, tx); full || err != nil {
+				return errors.Join(err, notReady(full))
+			}
+		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO vault_patients (patient, admitted) VALUES ($1, $2)`, p, now.UnixMilli())
 		return err
 	})
@@ -69,22 +75,33 @@ func (b *Batch) Admit(ctx context.Context, card Card) (id.Patient, error) {
 	return p, b.putCard(ctx, c, card, 0, "vault.admitted")
 }
 
-func (b *Batch) mayAdmit(ctx context.Context) error {
+// ready tells whether more than the first patients may be admitted. Where they
+// may not, and the first are here, it says so before anything is sealed.
+func (b *Batch) ready(ctx context.Context) (bool, error) {
 	if b.v.Recovery == nil {
-		return nil
-	}
-	var have int
-	if err := b.v.DB.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM vault_patients LIMIT $1) AS some`, freePatients).Scan(&have); err != nil {
-		return fmt.Errorf("count patients: %w", err)
-	}
-	if have+len(b.cards) < freePatients {
-		return nil
+		return true, nil
 	}
 	doors, kit, err := b.v.Recovery.Ready(ctx)
-	if err != nil {
-		return err
+	if err != nil || doors >= 2 && kit {
+		return err == nil, err
 	}
-	if doors >= 2 && kit {
+	full, err := full(ctx, b.v.DB)
+	return false, errors.Join(err, notReady(full))
+}
+
+// full tells whether as many patients are here as may be without a way back.
+func full(ctx context.Context, db interface {
+	QueryRowContext(context.Context, string, ...any) store.Row
+}) (bool, error) {
+	var have int
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM vault_patients LIMIT $1) AS some`, freePatients).Scan(&have); err != nil {
+		return false, fmt.Errorf("count patients: %w", err)
+	}
+	return have >= freePatients, nil
+}
+
+func notReady(full bool) error {
+	if !full {
 		return nil
 	}
 	return &layer.Refusal{
