@@ -21,6 +21,7 @@ import (
 	"quietroom/ground/id"
 	"quietroom/ground/ledger"
 	"quietroom/ground/store"
+	"quietroom/ground/store/storetest"
 	"quietroom/layer"
 	"quietroom/rooms/exchange"
 )
@@ -221,9 +222,17 @@ func slowClock() func() time.Time {
 }
 
 func TestTwoImportsAtOnceAdmitEverybodyOnce(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { importsAtOnce(t, newHouse(t)) })
+	t.Run("postgres", func(t *testing.T) {
+		k := newKeep(t)
+		k.Database = storetest.Postgres(t)
+		importsAtOnce(t, open(t, t.TempDir(), k))
+	})
+}
+
+func importsAtOnce(t *testing.T, h *house) {
 	const patients = 40
 	from := crowd(t, patients)
-	h := newHouse(t)
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
@@ -420,5 +429,27 @@ func TestAKilledExportNeverLooksWhole(t *testing.T) {
 	}
 	if partly == 0 {
 		t.Error("no kill met an export half way: the test proves nothing")
+	}
+}
+
+// unready is a practice that could lock itself out.
+type unready struct{}
+
+func (unready) Ready(context.Context) (int, bool, error) { return 1, false, nil }
+
+func TestAnImportWaitsForTheKitAtTheFourthPatient(t *testing.T) {
+	h := newHouse(t)
+	h.vault.Recovery = unready{}
+	from := crowd(t, 30)
+	_, err := h.Import(h.jo, []string{from}, exchange.Options{Care: []id.Team{h.team}})
+	if _, ok := errors.AsType[*layer.Refusal](err); !ok {
+		t.Errorf("got %v, want a refusal that says what to do", err)
+	}
+	if n := h.count(t); n != 3 {
+		t.Errorf("%d patients came in, want 3", n)
+	}
+	h.vault.Recovery = nil
+	if sum := h.imports(t, from); sum.Patients != 30 || sum.New < 27 {
+		t.Errorf("the next import says %+v", sum)
 	}
 }

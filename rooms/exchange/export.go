@@ -227,6 +227,8 @@ func (e *exporting) failed(ctx context.Context, p id.Patient, err error) {
 	reason := ""
 	switch {
 	case e.o.Patient != "":
+	case errors.Is(err, layer.ErrUnknown):
+		reason = "was deleted meanwhile"
 	case errors.Is(err, layer.ErrChanged):
 		reason = "what is stored was changed from outside of Quietroom: run quietroom verify"
 	case errors.Is(err, layer.ErrNotYours):

@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -81,6 +82,7 @@ type house struct {
 // keep is what a house needs to be opened again after a crash.
 type keep struct {
 	Practice, Signer string
+	Database         string // address; empty: SQLite in the directory
 	Jo, Ana          id.Person
 	Teams            []id.Team
 	Keys             []seal.Key
@@ -124,7 +126,7 @@ func (h *house) close() {
 }
 
 func openHouse(ctx context.Context, dir string, k keep) (*house, error) {
-	db, err := store.Open(ctx, filepath.Join(dir, "house.db"))
+	db, err := store.Open(ctx, cmp.Or(k.Database, filepath.Join(dir, "house.db")))
 	if err != nil {
 		return nil, err
 	}
