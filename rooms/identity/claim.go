@@ -32,8 +32,8 @@ type claim struct {
 // founds the practice: for 30 minutes, once. Only its hash is kept. ErrFounded
 // when there is an owner already.
 func (i *Identity) ClaimLink(ctx context.Context) (token string, err error) {
-	if i.Founded() {
-		return "", ErrFounded
+	if err := i.mayFound(ctx); err != nil {
+		return "", err
 	}
 	secret := make([]byte, 32)
 	rand.Read(secret)

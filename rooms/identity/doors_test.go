@@ -138,6 +138,64 @@ func TestAClaimLinkEndsAfterHalfAnHour(t *testing.T) {
 	}
 }
 
+// torn is an anchor whose house crashes while it founds.
+type torn struct {
+	anchor
+	crash bool
+}
+
+func (a *torn) SetRoot(r []byte) error {
+	if err := a.anchor.SetRoot(r); err != nil || !a.crash {
+		return err
+	}
+	panic("the house went down")
+}
+
+func TestACrashWhileFoundingLeavesAHouseThatCanBeFounded(t *testing.T) {
+	s := serveSQLite(t, false)
+	a := &torn{anchor: anchor{practice: s.Anchor.Practice()}, crash: true}
+	found := func() error {
+		i := New(Config{DB: s.db, Anchor: a, Now: s.clock.now})
+		n, err := i.Newcomer("Ana Reyes", "", Clinician)
+		if err != nil {
+			return err
+		}
+		if err := i.AddCode(n, seal.NewCode(seal.Personal), "paper"); err != nil {
+			return err
+		}
+		_, err = i.Found(t.Context(), "Harbor Counseling", n)
+		return err
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_ = found()
+	}()
+	a.crash = false
+	if i := New(Config{DB: s.db, Anchor: a, Now: s.clock.now}); a.Root() == nil || i.Founded() {
+		t.Fatal("the test's crash left no anchor without a list")
+	}
+	if err := found(); err != nil {
+		t.Fatal(err)
+	}
+	if err := found(); !errors.Is(err, ErrFounded) {
+		t.Errorf("founding twice: %v", err)
+	}
+	// a house whose anchor got lost is not founded over
+	if err := a.anchor.SetRoot(nil); err != nil {
+		t.Fatal(err)
+	}
+	i := New(Config{DB: s.db, Anchor: a, Now: s.clock.now})
+	if err := found(); !errors.Is(err, errNoAnchor) {
+		t.Errorf("without its anchor the practice was founded over: %v", err)
+	}
+	if _, err := i.ClaimLink(t.Context()); !errors.Is(err, errNoAnchor) {
+		t.Errorf("without its anchor the house hands out a claim link: %v", err)
+	}
+	if _, err := i.Roster(t.Context()); !errors.Is(err, ErrForged) {
+		t.Errorf("without its anchor the list is believed: %v", err)
+	}
+}
+
 func TestTwoWhoClaimAtOnceFoundOnePractice(t *testing.T) {
 	s := serveSQLite(t, false)
 	token := s.link()

@@ -19,8 +19,8 @@ const evidenceLasts = 24 * time.Hour
 // evidence says what the signed list and the kept wraps show, without keys.
 func (i *Identity) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error] {
 	return func(yield func(layer.Evidence, error) bool) {
-		if !i.Founded() {
-			return
+		if !i.Founded() && !i.listed(ctx) {
+			return // nothing was promised yet
 		}
 		roster, err := i.Roster(ctx)
 		if err != nil {

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"quietroom/ground/id"
@@ -32,8 +33,8 @@ func (i *Identity) found(ctx context.Context, practice string, n *Newcomer, more
 	fail := func(err error) (*Unlocked, error) {
 		return nil, fmt.Errorf("found %s: %w", i.Anchor.Practice(), err)
 	}
-	if i.Founded() {
-		return fail(ErrFounded)
+	if err := i.mayFound(ctx); err != nil {
+		return fail(err)
 	}
 	e := n.entry(seal.Found)
 	e.At, e.Practice = i.Now().UnixMilli(), i.Anchor.Practice()
@@ -52,19 +53,55 @@ func (i *Identity) found(ctx context.Context, practice string, n *Newcomer, more
 		}
 		u.ring.add(teams[k].id, 1, teams[k].key)
 	}
+	// The anchor comes first: after a crash between the two there is an anchor and
+	// no list, which counts as nothing, and the next founding replaces it. The
+	// other way round a lost anchor would look like a practice to be made anew.
+	if err := i.Anchor.SetRoot(roster.Root); err != nil {
+		return fail(err)
+	}
 	err = i.DB.Update(ctx, func(tx *store.Tx) error {
 		return i.writeFounding(ctx, tx, practice, n, roster, first, teams, e.At)
 	})
 	if err != nil {
-		return fail(err)
+		return fail(errors.Join(err, i.Anchor.SetRoot(nil)))
 	}
 	i.forget()
-	// The anchor comes last: what a crash left without it counts as nothing, and
-	// the next founding clears it away.
-	if err := i.Anchor.SetRoot(roster.Root); err != nil {
-		return fail(err)
-	}
 	return u, nil
+}
+
+// Founded tells whether the practice has its first owner.
+func (i *Identity) Founded() bool {
+	if i.founded.Load() {
+		return true
+	}
+	if i.Anchor.Root() == nil || !i.listed(context.Background()) {
+		return false
+	}
+	i.founded.Store(true)
+	return true
+}
+
+// listed tells whether the database holds a list of people and keys; true
+// where that cannot be found out.
+func (i *Identity) listed(ctx context.Context) bool {
+	var n int
+	err := i.DB.QueryRowContext(ctx, `SELECT COUNT(*) FROM identity_roster WHERE number = 1`).Scan(&n)
+	return err != nil || n > 0
+}
+
+// errNoAnchor means that the database holds a practice that this house does not
+// know. Founding another one over it would destroy its keys.
+var errNoAnchor = errors.New("identity: the database holds a practice, and the anchor that belongs to it is missing; bring the anchor back from where the house's own files are kept")
+
+// mayFound tells why a practice cannot be founded here, if so.
+func (i *Identity) mayFound(ctx context.Context) error {
+	switch {
+	case i.Founded():
+		return ErrFounded
+	case i.listed(ctx):
+		return errNoAnchor
+	}
+	return nil
 }
 
 func (t *firstTeam) sign(roster *seal.Roster, n *Newcomer, at int64) error {
@@ -84,11 +121,6 @@ func (t *firstTeam) sign(roster *seal.Roster, n *Newcomer, at int64) error {
 }
 
 func (i *Identity) writeFounding(ctx context.Context, tx *store.Tx, practice string, n *Newcomer, roster *seal.Roster, first seal.Signed, teams []firstTeam, at int64) error {
-	for _, table := range []string{"practice", "people", "roster", "doors", "teams", "team_keys", "pins", "browsers"} {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM identity_`+table); err != nil {
-			return err
-		}
-	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO identity_practice (one, name) VALUES (1, $1)`, practice); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"quietroom/ground/id"
@@ -90,6 +91,7 @@ type Identity struct {
 	chain  []seal.Signed
 	roster *seal.Roster
 
+	founded atomic.Bool
 	kept    kept
 	limits  *limits
 	refused refusals
@@ -143,6 +145,9 @@ func (i *Identity) checkedChain(ctx context.Context) (*seal.Roster, []seal.Signe
 		return nil, nil, err
 	}
 	if i.roster == nil {
+		if i.Anchor.Root() == nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrForged, errNoAnchor)
+		}
 		if i.roster, err = seal.ReadRoster(news, i.Anchor.Root()); err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", ErrForged, err)
 		}
@@ -173,9 +178,6 @@ func (i *Identity) forget() {
 	defer i.mu.Unlock()
 	i.chain, i.roster = nil, nil
 }
-
-// Founded tells whether the practice has its first owner.
-func (i *Identity) Founded() bool { return i.Anchor.Root() != nil }
 
 func (i *Identity) teamSlot(holder string, team id.Team, epoch uint64) seal.Slot {
 	return seal.Slot{Kind: "team-key", Practice: i.Anchor.Practice(), Holder: holder, Subject: string(team), Version: epoch}

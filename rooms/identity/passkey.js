@@ -319,7 +319,7 @@ const acts = {
 		if (!opened.spent) return location.replace(field(f, 'next') || '/');
 		handed = opened.ticket;
 		await freshToken('/doors');
-		f.hidden = true;
+		(f.closest('[data-typed]') ?? f).hidden = true;
 		showCode(document.getElementById('next-code'), next);
 		document.querySelector('#next-code h2, #next-code h1')?.focus();
 	},
