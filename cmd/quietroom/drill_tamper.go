@@ -185,7 +185,7 @@ func (d *tampers) judge(name string, n, first, last int64, f *ledger.Finding) er
 		d.report.Opened++
 		return d.failsOnce(name, "%s (fact %d, seed %d): verify found nothing", name, n, d.seed)
 	case f.Fact < first || f.Fact > last:
-		return d.failsOnce(name, "%s (fact %d, seed %d): verify named fact %d, not one of %d to %d", name, n, d.seed, f.Fact, first, last)
+		return d.failsOnce(name, "%s (fact %d, seed %d): verify named fact %d, not one of %d to %d: %s", name, n, d.seed, f.Fact, first, last, f.Text)
 	}
 	return nil
 }

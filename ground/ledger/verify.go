@@ -292,7 +292,7 @@ func (v *verification) anchors(ctx context.Context) (*Finding, error) {
 	}
 	slices.SortStableFunc(all, func(a, b anchor) int { return int(a.Size - b.Size) })
 	e := &edge{levels: make([][]Hash, 1)}
-	good := int64(0)
+	good, seen := int64(0), int64(0) // sizes of the last head, and of the last witnessed one, that fits
 	for _, a := range all {
 		if a.Size > v.report.Facts {
 			return found(v.report.Facts+1, "facts %d to %d are gone: a witness has seen %d facts", v.report.Facts+1, a.Size, a.Size), nil
@@ -305,10 +305,10 @@ func (v *verification) anchors(ctx context.Context) (*Finding, error) {
 		case root == a.Root:
 			good = a.Size
 			if a.witness {
-				v.report.Witness = a.Size
+				seen, v.report.Witness = a.Size, a.Size
 			}
-		case a.witness:
-			return found(good+1, "facts %d to %d are not the ones that a witness has seen", good+1, a.Size), nil
+		case a.witness: // whoever rewrote facts with the real key has signed the house's own heads anew
+			return found(seen+1, "facts %d to %d are not the ones that a witness has seen", seen+1, a.Size), nil
 		default:
 			return v.narrow(ctx, good, a.Size)
 		}

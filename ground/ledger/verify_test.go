@@ -273,6 +273,7 @@ func TestOnlyAWitnessFindsARewriteWithTheRealKey(t *testing.T) {
 		want   string
 	}{
 		{"a fact is replaced", func(b []string) []string { b[349] = forged(1); return b }, "facts 301 to 600 are not the ones that a witness has seen"},
+		{"a fact is replaced, and as many are signed as the witness has seen", func(b []string) []string { b[349] = forged(1); return b[:600] }, "facts 301 to 600 are not the ones that a witness has seen"},
 		{"a fact is left out", func(b []string) []string { return append(b[:349], b[350:]...) }, "facts 301 to 600 are not the ones that a witness has seen"},
 		{"the end is cut off", func(b []string) []string { return b[:500] }, "facts 501 to 600 are gone: a witness has seen 600 facts"},
 		{"everything is gone", func(b []string) []string { return nil }, "facts 1 to 300 are gone: a witness has seen 300 facts"},
