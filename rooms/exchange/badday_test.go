@@ -356,6 +356,9 @@ func TestNothingToImportIsSaid(t *testing.T) {
 	if _, err := h.Import(h.jo, []string{t.TempDir()}, exchange.Options{Care: []id.Team{h.team}}); !errors.Is(err, exchange.ErrNothing) {
 		t.Errorf("an empty folder gives %v", err)
 	}
+	if _, err := h.Import(h.jo, []string{t.TempDir()}, exchange.Options{}); !errors.Is(err, exchange.ErrNoTeam) {
+		t.Errorf("an import for no team gives %v", err)
+	}
 	sum, err := h.Import(h.jo, []string{filepath.Join(t.TempDir(), "nowhere.json")}, exchange.Options{Care: []id.Team{h.team}})
 	if err != nil || sum.Bad != 1 {
 		t.Errorf("a path that is not there gives %+v, %v", sum, err)

@@ -17,6 +17,9 @@ import (
 // ErrNothing means that what was named holds no FHIR at all.
 var ErrNothing = errors.New("there is no FHIR in what was named: wanted are .json, .ndjson, .zip or .gz files, or a folder of them")
 
+// ErrNoTeam means that nobody would care for the patients who come in.
+var ErrNoTeam = errors.New("an import needs a care team that its patients belong to: whoever imports is in none")
+
 // Options of Import.
 type Options struct {
 	Care []id.Team      // the care teams that new patients belong to: the importer's
@@ -56,8 +59,11 @@ const mostProblems = 1000
 //
 // What cannot be read or kept is told in Problems, and the rest goes on. An error
 // means that the import ended early: the context's own, store.ErrFull,
-// layer.ErrLocked, a *layer.Refusal, or ErrNothing.
+// layer.ErrLocked, a *layer.Refusal, ErrNoTeam or ErrNothing.
 func (x *Exchange) Import(ctx context.Context, paths []string, o Options) (Imported, error) {
+	if len(o.Care) == 0 {
+		return Imported{}, ErrNoTeam
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	im := &importing{x: x, o: o, stop: stop, flow: newFlow(), did: map[string]outcome{}, shared: map[string]fhir.Resource{}}

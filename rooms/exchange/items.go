@@ -83,33 +83,38 @@ type walk struct {
 	cut  bool
 }
 
-func (w *walk) value(way []string) {
+// value reads the next value; false where there is none to read.
+func (w *walk) value(way []string) bool {
 	t, err := w.d.Token()
 	if err != nil {
-		return
+		return false
 	}
 	switch v := t.(type) {
 	case json.Delim:
-		w.inside(v, way)
+		return w.inside(v, way)
 	case nil:
 	default:
 		w.add(way, fmt.Sprint(v))
 	}
+	return true
 }
 
-func (w *walk) inside(open json.Delim, way []string) {
+func (w *walk) inside(open json.Delim, way []string) bool {
 	for i := 1; w.d.More(); i++ {
-		if open == '[' {
-			w.value(numbered(way, i))
-			continue
+		inner := numbered(way, i)
+		if open == '{' {
+			name, err := w.d.Token()
+			if err != nil {
+				return false
+			}
+			inner = append(slices.Clip(way), spaced(fmt.Sprint(name)))
 		}
-		name, err := w.d.Token()
-		if err != nil {
-			return
+		if !w.value(inner) {
+			return false
 		}
-		w.value(append(slices.Clip(way), spaced(fmt.Sprint(name))))
 	}
-	w.d.Token()
+	_, err := w.d.Token()
+	return err == nil
 }
 
 // numbered puts a number behind the name of a list's second and later items.
