@@ -308,9 +308,17 @@ func (v *verification) anchors(ctx context.Context) (*Finding, error) {
 				seen, v.report.Witness = a.Size, a.Size
 			}
 		case a.witness: // whoever rewrote facts with the real key has signed the house's own heads anew
-			return found(seen+1, "facts %d to %d are not the ones that a witness has seen", seen+1, a.Size), nil
+			f, err := v.narrow(ctx, seen, a.Size)
+			if f == nil && err == nil {
+				f = found(seen+1, "facts %d to %d are not the ones that a witness has seen", seen+1, a.Size)
+			}
+			return f, err
 		default:
-			return v.narrow(ctx, good, a.Size)
+			f, err := v.narrow(ctx, good, a.Size)
+			if f == nil && err == nil {
+				f = found(good+1, "facts %d to %d are not the ones that the head of %d facts was signed for", good+1, a.Size, a.Size)
+			}
+			return f, err
 		}
 	}
 	return nil, nil
@@ -334,7 +342,8 @@ func (v *verification) rootAt(ctx context.Context, e *edge, size int64) (Hash, e
 }
 
 // narrow looks for the tile that was rewritten together with its hashes: its
-// root stands unchanged one level up, if nobody thought of that.
+// root stands unchanged one level up, if nobody thought of that. It returns nil
+// where somebody did.
 func (v *verification) narrow(ctx context.Context, good, size int64) (*Finding, error) {
 	for tile := range (size + tileWidth - 1) / tileWidth {
 		if tile >= int64(len(v.roots)) || tile < good/tileWidth {
@@ -352,7 +361,7 @@ func (v *verification) narrow(ctx context.Context, good, size int64) (*Finding, 
 			return found(first, "facts %d to %d: one of them was changed, and its stored hash with it", first, min(size, (tile+1)*tileWidth)), nil
 		}
 	}
-	return found(good+1, "facts %d to %d are not the ones that the head of %d facts was signed for", good+1, size, size), nil
+	return nil, nil
 }
 
 func (v *verification) head(context.Context) (*Finding, error) { return v.badHead, nil }

@@ -2,8 +2,10 @@
 -- sequencer moves them on, within 100 ms.
 CREATE TABLE ledger_waiting (
 	id INTEGER PRIMARY KEY, -- order of writing
-	body TEXT NOT NULL
+	body TEXT NOT NULL,
+	subject TEXT GENERATED ALWAYS AS (body ->> '$.subject') VIRTUAL
 );
+CREATE INDEX ledger_waiting_subject ON ledger_waiting (subject) WHERE subject IS NOT NULL;
 
 -- Facts with their number: the place in the tree, counted from 1. Rows are only
 -- ever added. The body is the only truth: what lookups go by is computed from
