@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -860,4 +861,38 @@ func BenchmarkEnter(b *testing.B) {
 		}
 		done()
 	}
+}
+
+func TestEveryPageIsShown(t *testing.T) {
+	s := serveSQLite(t, false)
+	owner, token := s.browser(), s.link()
+	shows := func(path string, want ...string) {
+		t.Helper()
+		status, page, err := owner.Get(t.Context(), path)
+		if err != nil || status != http.StatusOK {
+			t.Errorf("%s answers %d (%v)", path, status, err)
+		}
+		for _, words := range want {
+			if !strings.Contains(page, words) {
+				t.Errorf("%s does not say %q", path, words)
+			}
+		}
+	}
+	shows("/unlock", "This house has no owner yet.")
+	shows("/claim/"+token, "What is your practice called")
+	s.named(owner, token)
+	shows("/claim/"+token, `value="Harbor Counseling"`)
+	shows("/claim/"+token+"/passkey", "Ana Reyes, make the key to Harbor Counseling.")
+	if err := owner.Register(t.Context(), "/claim/"+token+"/begin", "/claim/"+token+"/finish"); err != nil {
+		t.Fatal(err)
+	}
+	shows("/first/door", "If your phone falls into the sea")
+	shows("/kit", "The house’s six words:")
+	shows("/doors", "You have one way in.")
+	s.withCode(owner)
+	shows("/first/door", "You have 2 ways in.")
+	shows("/doors", "You have 2 ways in.", "Code on paper")
+	shows("/people", "owner, clinician", "Can open the names and appointments of all patients, billing and the charts of the care team Ana Reyes. 2 ways in.")
+	shows("/unlock/code", "Nine groups of four")
+	shows("/unlock", "Open with your passkey")
 }
