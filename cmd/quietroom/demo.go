@@ -35,7 +35,7 @@ type demoResult struct {
 
 func demoCommand(ctx context.Context, c *call) error {
 	var o demoOptions
-	c.flags.StringVar(&o.dir, "dir", "demo-house", "where the made-up house lies")
+	c.flags.StringVar(&o.dir, "dir", "demo", "where the made-up house lies")
 	c.flags.IntVar(&o.patients, "patients", 33_000, "how many patients it has")
 	c.flags.Uint64Var(&o.seed, "seed", 1, "the same seed makes the same practice")
 	c.flags.StringVar(&o.codes, "codes", "", "a folder outside the house for the made-up people's personal codes")

@@ -2,11 +2,12 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"math/big"
 	"time"
 )
 
@@ -89,7 +90,7 @@ func (w *writer) try(batch []*update) (err error) {
 				return err
 			}
 		case conflict(err):
-			time.Sleep(rand.N(time.Millisecond << i))
+			time.Sleep(upTo(time.Millisecond << i)) // two servers must not meet again at once
 		default:
 			return err
 		}
@@ -246,4 +247,13 @@ func (w *writer) exec(text string) error {
 	}
 	_, err = st.ExecContext(context.Background())
 	return err
+}
+
+// upTo is a random time between none and most.
+func upTo(most time.Duration) time.Duration {
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(most)))
+	if err != nil {
+		panic(err) // crypto/rand does not fail
+	}
+	return time.Duration(n.Int64())
 }
