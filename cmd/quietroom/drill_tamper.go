@@ -28,7 +28,7 @@ func (t *trial) tamper() layer.Drill {
 		if err != nil {
 			return r, err
 		}
-		const inTrial, inCopy = 400, 60
+		const inTrial, inCopy = 400, 42
 		for _, house := range []struct {
 			name, dir string
 			times     int
@@ -70,6 +70,7 @@ type tampers struct {
 	witness []ledger.Checkpoint // heads that others have kept
 	early   state               // as it was at the first of them
 	size    int64
+	touched touched
 }
 
 // state is what signs a ledger of so many facts: the last tiles and heads.
@@ -148,6 +149,7 @@ func (d *tampers) run(ctx context.Context, times int, step func(done int)) error
 	for i := range times {
 		x := tamperings[i%len(tamperings)]
 		n := 2 + d.dice.below(d.early.size-2)
+		d.touched = touched{some: []int64{n}}
 		first, last, err := x.do(ctx, d, n)
 		if err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)
@@ -160,7 +162,7 @@ func (d *tampers) run(ctx context.Context, times int, step func(done int)) error
 		if err := d.judge(x.name, n, first, last, r.Finding); err != nil {
 			return err
 		}
-		if err := d.restore(ctx, min(first, n)); err != nil {
+		if err := d.restore(ctx, d.touched); err != nil {
 			return err
 		}
 		step(i + 1)
@@ -236,21 +238,30 @@ func (d *tampers) do(ctx context.Context, statement string, args ...any) error {
 	})
 }
 
-// restore puts back everything from a fact on.
-func (d *tampers) restore(ctx context.Context, from int64) error {
+// touched are the facts that a tampering changes: some, and all from a number on.
+type touched struct {
+	some []int64
+	from int64
+}
+
+// restore puts back what was touched, and all of the tree.
+func (d *tampers) restore(ctx context.Context, t touched) error {
 	return d.db.Update(ctx, func(tx *store.Tx) error {
-		for _, s := range []string{`DELETE FROM ledger_facts WHERE n >= $1 OR n < 1`, `INSERT INTO ledger_facts (n, body) SELECT n, body FROM kept_facts WHERE n >= $1`} {
-			if _, err := tx.ExecContext(ctx, s, from); err != nil {
-				return err
-			}
+		if t.from == 0 {
+			t.from = d.size + 1
 		}
-		for _, s := range []string{`DELETE FROM ledger_tiles`, `INSERT INTO ledger_tiles SELECT * FROM kept_tiles`,
-			`DELETE FROM ledger_heads`, `INSERT INTO ledger_heads SELECT * FROM kept_heads`, `DELETE FROM ledger_waiting`} {
-			if _, err := tx.ExecContext(ctx, s); err != nil {
-				return err
-			}
+		exec := func(statement string, args ...any) error {
+			_, err := tx.ExecContext(ctx, statement, args...)
+			return err
 		}
-		return nil
+		err := errors.Join(exec(`DELETE FROM ledger_facts WHERE n < 1 OR n >= $1`, t.from), exec(`INSERT INTO ledger_facts (n, body) SELECT n, body FROM kept_facts WHERE n >= $1`, t.from))
+		for _, n := range t.some {
+			err = errors.Join(err, exec(`INSERT INTO ledger_facts (n, body) SELECT n, body FROM kept_facts WHERE n = $1 ON CONFLICT (n) DO UPDATE SET body = excluded.body`, n))
+		}
+		for _, table := range []string{"tiles", "heads"} {
+			err = errors.Join(err, exec(`DELETE FROM ledger_`+table), exec(`INSERT INTO ledger_`+table+` SELECT * FROM kept_`+table))
+		}
+		return errors.Join(err, exec(`DELETE FROM ledger_waiting`))
 	})
 }
 
@@ -342,12 +353,14 @@ func swapFacts(ctx context.Context, d *tampers, n int64) (int64, int64, error) {
 			n++
 			continue
 		}
+		d.touched.some = []int64{m, n}
 		return m, m, errors.Join(d.do(ctx, setBody, m, b), d.do(ctx, setBody, n, a))
 	}
 }
 
 func cutOff(ctx context.Context, d *tampers, n int64) (int64, int64, error) {
 	n = max(n, d.size-2000) // more takes longer to put back, and shows the same
+	d.touched.from = n + 1
 	return n + 1, n + 1, d.do(ctx, `DELETE FROM ledger_facts WHERE n > $1`, n)
 }
 
@@ -397,6 +410,7 @@ func putBefore(ctx context.Context, d *tampers, n int64) (int64, int64, error) {
 
 func putBetween(ctx context.Context, d *tampers, n int64) (int64, int64, error) {
 	n = max(n, d.size-2000)
+	d.touched.from = n
 	other, err := d.anotherBody(ctx, n)
 	if err != nil {
 		return 0, 0, err
@@ -420,6 +434,7 @@ func changeHead(ctx context.Context, d *tampers, n int64) (int64, int64, error) 
 // putBack puts everything back to the earlier state: it was signed with the real key.
 func putBack(ctx context.Context, d *tampers, _ int64) (int64, int64, error) {
 	first := d.early.size + 1
+	d.touched.from = first
 	return first, first, d.db.Update(ctx, func(tx *store.Tx) error {
 		for _, s := range []string{`DELETE FROM ledger_facts WHERE n > $1`, `DELETE FROM ledger_tiles WHERE level = 0 AND tile > $1 / 256`, `DELETE FROM ledger_heads WHERE size > $1`} {
 			if _, err := tx.ExecContext(ctx, s, d.early.size); err != nil {
