@@ -769,6 +769,10 @@ func TestKeptThingsEnd(t *testing.T) {
 		if v, err := k.get(ctx, keptTap, "a", now); err != nil || string(v) != "two" {
 			t.Errorf("got %q, %v", v, err)
 		}
+		must(k.replace(ctx, keptTap, "a", []byte("two")))
+		if err := k.replace(ctx, keptTap, "b", []byte("two")); !errors.Is(err, errGone) {
+			t.Errorf("what was never there is replaced: %v", err)
+		}
 		if _, err := k.get(ctx, keptSession, "a", now); !errors.Is(err, errGone) {
 			t.Errorf("another kind: %v", err)
 		}

@@ -36,6 +36,9 @@ var errGone = errors.New("identity: nothing is kept under this key")
 // and one tap resumes.
 type kept interface {
 	put(ctx context.Context, kind, key string, value []byte, ends time.Time) error
+	// replace is put for what is there already: what somebody has ended meanwhile
+	// does not come back. errGone then.
+	replace(ctx context.Context, kind, key string, value []byte) error
 	get(ctx context.Context, kind, key string, now time.Time) ([]byte, error)
 	// take returns a value and forgets it: of two callers one gets it.
 	take(ctx context.Context, kind, key string, now time.Time) ([]byte, error)
@@ -78,6 +81,18 @@ func (m *memory) put(_ context.Context, kind, key string, value []byte, ends tim
 		m.thin(mostCeremonies)
 	}
 	m.things[kind+"/"+key] = thing{slices.Clone(value), ends}
+	return nil
+}
+
+func (m *memory) replace(_ context.Context, kind, key string, value []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t, ok := m.things[kind+"/"+key]
+	if !ok {
+		return errGone
+	}
+	clear(t.value)
+	m.things[kind+"/"+key] = thing{slices.Clone(value), t.ends}
 	return nil
 }
 
@@ -145,6 +160,19 @@ func (t tables) put(ctx context.Context, kind, key string, value []byte, ends ti
 			ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, ends = excluded.ends`, kind, key, value, ends.UnixMilli())
 		if err != nil {
 			return fmt.Errorf("keep a %s: %w", kind, err)
+		}
+		return nil
+	})
+}
+
+func (t tables) replace(ctx context.Context, kind, key string, value []byte) error {
+	return t.db.Update(ctx, func(tx *store.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE identity_kept SET value = $1 WHERE kind = $2 AND key = $3`, value, kind, key)
+		if err != nil {
+			return fmt.Errorf("keep a %s: %w", kind, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(errGone, err)
 		}
 		return nil
 	})

@@ -402,4 +402,8 @@ for (const f of document.querySelectorAll('form[data-make]')) {
 	});
 	f.elements.typed.addEventListener('input', () => { if (made.has(f)) say(f, fitting(f, made.get(f)).words); });
 }
+// The paper holds the code, and not the field it is typed into.
+const onPaper = (is) => { for (const el of document.querySelectorAll('[data-screen], form[data-act=add-passkey]')) el.hidden = is; };
+addEventListener('beforeprint', () => onPaper(true));
+addEventListener('afterprint', () => onPaper(false));
 for (const b of document.querySelectorAll('button[data-do=print]')) b.addEventListener('click', () => print());

@@ -204,23 +204,23 @@ func (i *Identity) begin(w http.ResponseWriter, r *http.Request, u *Unlocked, o 
 			return a, err
 		}
 	}
-	if err := i.keep(ctx, v, u.ring); err != nil {
+	b, err := i.sealRing(v, u.ring)
+	if err != nil {
+		return a, err
+	}
+	if err := i.kept.put(ctx, keptSession, v.name, b, ends); err != nil {
 		return a, err
 	}
 	setCookie(w, web.SessionCookie, cookie, 0)
 	return a, i.prove(ctx, w, v)
 }
 
-// keep seals a ring into its session.
-func (i *Identity) keep(ctx context.Context, v *visit, r *ring) error {
+// sealRing seals a ring into its session, and returns what is kept of it.
+func (i *Identity) sealRing(v *visit, r *ring) ([]byte, error) {
 	plain := r.bytes()
 	defer clear(plain)
 	v.Ring = v.key.Seal(plain, i.ringSlot(v.session))
-	b, err := json.Marshal(v.session)
-	if err != nil {
-		return err
-	}
-	return i.kept.put(ctx, keptSession, v.name, b, time.UnixMilli(v.Ends))
+	return json.Marshal(v.session)
 }
 
 // prove gives the browser a fresh second cookie. Its forerunner stays good until

@@ -222,10 +222,10 @@ func (i *Identity) Tap(r *http.Request, act, object string) (ctx context.Context
 	return withUnlocked(withRing(ctx, u.ring), u), done, nil
 }
 
-// refresh seals the newest team keys into a session that is still open. Where
-// that fails, the session goes on with the keys it has.
+// refresh seals the newest team keys into a session, unless it was locked
+// meanwhile. Where that fails, the session goes on with the keys it has.
 func (i *Identity) refresh(ctx context.Context, v *visit, r *ring) {
-	if _, err := i.kept.get(ctx, keptSession, v.name, i.Now()); err == nil {
-		_ = i.keep(ctx, v, r)
+	if b, err := i.sealRing(v, r); err == nil {
+		_ = i.kept.replace(ctx, keptSession, v.name, b)
 	}
 }
