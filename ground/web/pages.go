@@ -125,6 +125,7 @@ type frame struct {
 	Token     string
 	LockAfter int // seconds
 	Items     []NavItem
+	Foot      []NavItem
 	Scripts   []string // addresses
 	Enhance   string
 	Style     string
@@ -199,7 +200,7 @@ func (v *visit) frame(view View) (frame, error) {
 		f.LockAfter = int(v.mux.conf.LockAfter.Seconds())
 	}
 	if !view.Bare && v.signed {
-		f.Items = v.mux.nav
+		f.Items, f.Foot = v.mux.nav, v.mux.foot
 	}
 	return f, nil
 }

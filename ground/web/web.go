@@ -88,6 +88,7 @@ type Mux struct {
 	static   *files
 	signed   []string // scripts of every page of a live session
 	nav      []NavItem
+	foot     []NavItem
 	own      *Pages
 }
 
@@ -129,6 +130,10 @@ func (m *Mux) Nav(item NavItem) {
 	m.nav = append(m.nav, item)
 	slices.SortStableFunc(m.nav, func(a, b NavItem) int { return navRank(a.Key) - navRank(b.Key) })
 }
+
+// Foot adds a link to the foot of every page of a live session, where people
+// look for what is their own. Call it before serving.
+func (m *Mux) Foot(item NavItem) { m.foot = append(m.foot, item) }
 
 func navRank(key string) int {
 	if i := slices.Index(navOrder, key); i >= 0 {
