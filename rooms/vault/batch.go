@@ -261,7 +261,7 @@ func (b *Batch) putRow(ctx context.Context, c *Compartment, d Draft, kind string
 	r.box = key.Seal(body, c.slot("record", d.Record, version, keyed))
 	sum := sha256.Sum256(r.box)
 	r.sum = sum[:]
-	hash := recordHash(r.head, r.sum)
+	hash := r.hash()
 	b.writes = append(b.writes, func(ctx context.Context, tx *store.Tx) error {
 		return writeRow(ctx, tx, c.ring.patient, c.ring.part, r)
 	})

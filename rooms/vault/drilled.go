@@ -8,6 +8,7 @@ import (
 	"quietroom/ground/id"
 	"quietroom/ground/seal"
 	"quietroom/ground/store"
+	"quietroom/layer"
 )
 
 // Mark puts a patient with some records into a made-up house, sealed like any
@@ -41,4 +42,33 @@ func (v *Vault) Mark(ctx context.Context, key seal.Key, records int) (id.Patient
 		return "", fmt.Errorf("mark records: %w", err)
 	}
 	return p, nil
+}
+
+// Weaken takes one protection away: what is read is not compared with the
+// ledger. A drill has to notice that. It is for made-up houses; in a real house
+// it panics.
+func (v *Vault) Weaken() {
+	if v.Recovery != nil {
+		panic("vault: weakened in a real house")
+	}
+	v.weak = true
+}
+
+// ForgeWrap makes a wrap of a key as somebody can who writes the database and
+// knows this program: under a team key of one's own, or, with none, to the
+// team's public inbox. It takes no secret of the house.
+func (v *Vault) ForgeWrap(p id.Patient, part string, version uint64, team layer.Team, key seal.Key, under *seal.Key) ([]byte, error) {
+	slot := v.wrapSlot(p, part, version, team.ID, team.Epoch)
+	if under != nil {
+		return under.SealKey(key, slot), nil
+	}
+	return seal.SealTo(team.Inbox, key[:], slot)
+}
+
+// ForgeRecord seals a record under a key of one's own, in its right place.
+func (v *Vault) ForgeRecord(p id.Patient, part string, rec id.Record, version, keyed uint64, key seal.Key, text []byte) (head, box, sum []byte) {
+	c := &Compartment{v: v, ring: &ring{patient: p, part: part}}
+	head, box = key.Seal(text, c.slot("head", rec, version, keyed)), key.Seal(text, c.slot("record", rec, version, keyed))
+	s := sha256.Sum256(box)
+	return head, box, s[:]
 }

@@ -80,7 +80,8 @@ type Config struct {
 // Vault is the room. See New.
 type Vault struct {
 	Config
-	dir directory
+	dir  directory
+	weak bool // see Weaken
 
 	mu     sync.Mutex
 	opened map[opening]time.Time
