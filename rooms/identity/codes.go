@@ -90,7 +90,7 @@ func (i *Identity) spend(ctx context.Context, u *Unlocked, a id.Actor, auth, kek
 		return nil, fmt.Errorf("%w: %w", ErrNoDoor, err) // another use of the same code came first
 	}
 	err = i.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := addEntry(ctx, tx, next.Number, entry); err != nil {
+		if err := i.addEntry(ctx, tx, next.Number, entry); err != nil {
 			return err
 		}
 		if err := i.writeSeed(ctx, tx, u, s, next.Pin()); err != nil {

@@ -36,7 +36,7 @@ func (i *Identity) addOwnDoor(ctx context.Context, u *Unlocked, d door) error {
 	doors[d.id] = seal.Door{Kind: d.kind, Pair: d.public}
 	e := seal.Entry{Act: seal.Doors, Person: string(u.Person), Doors: doors}
 	return i.actLocked(ctx, u, e, func(tx *store.Tx, number uint64, s seal.Signed) error {
-		if err := addEntry(ctx, tx, number, s); err != nil {
+		if err := i.addEntry(ctx, tx, number, s); err != nil {
 			return err
 		}
 		if err := addDoor(ctx, tx, u.Person, d, i.Now().UnixMilli()); err != nil {

@@ -677,7 +677,7 @@ func TestALeaversSessionEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := h.act(t.Context(), h.anaU, seal.Entry{Act: seal.Leave, Person: string(h.joPerson)}, func(tx *store.Tx, number uint64, e seal.Signed) error {
-		return addEntry(t.Context(), tx, number, e)
+		return s.addEntry(t.Context(), tx, number, e)
 	}); err != nil {
 		t.Fatal(err)
 	}

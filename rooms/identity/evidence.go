@@ -22,7 +22,11 @@ func (i *Identity) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error
 		if !i.Founded() && !i.listed(ctx) {
 			return // nothing was promised yet
 		}
-		roster, err := i.Roster(ctx)
+		err := i.Recheck(ctx) // every entry again, not only what came since
+		var roster *seal.Roster
+		if err == nil {
+			roster, err = i.Roster(ctx)
+		}
 		if err != nil {
 			yield(layer.Evidence{Claim: "identity.roster", Place: layer.People, State: layer.Urgent, Seen: i.Now(),
 				Text: "The list of people and keys is not the one that the practice signed. Nothing is opened with it.",

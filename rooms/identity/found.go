@@ -128,7 +128,7 @@ func (i *Identity) writeFounding(ctx context.Context, tx *store.Tx, practice str
 		return err
 	}
 	for _, t := range teams {
-		if err := addEntry(ctx, tx, t.number, t.entry); err != nil {
+		if err := i.addEntry(ctx, tx, t.number, t.entry); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO identity_teams (team, name) VALUES ($1, $2)`, t.id, t.name); err != nil {

@@ -170,3 +170,16 @@ func TestAChainThatWasPutBackIsNoticed(t *testing.T) {
 		t.Fatalf("the newest entry was deleted and Ana signed in: %v", err)
 	}
 }
+
+func TestAPinThatWasTakenAwayIsNoticed(t *testing.T) {
+	h := newHouse(t)
+	if err := h.db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `DELETE FROM identity_pins WHERE person = $1`, h.joPerson)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.Enter(t.Context(), h.jo); !errors.Is(err, ErrForged) {
+		t.Fatalf("Jo's pin was deleted, so that the list could be put back unseen, and Jo signed in: %v", err)
+	}
+}

@@ -25,6 +25,8 @@ const script = "passkey.js"
 func (i *Identity) mount(m *web.Mux) {
 	m.Script(script, passkeyScript)
 	m.ScriptForSigned(script)
+	m.Foot(web.NavItem{Text: "Your ways in", Path: "/doors"})
+	m.Foot(web.NavItem{Text: "Who can open what", Path: "/people"})
 	open := func(pattern string, h web.Handler) { m.Handle(pattern, i.limited(h), web.Anyone) }
 	m.Handle("GET /unlock", i.showCover, web.Anyone)
 	m.Handle("GET /unlock/code", i.showCode, web.Anyone)

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
 
 	"quietroom/ground/id"
 	"quietroom/ground/ledger"
@@ -97,12 +98,17 @@ func (i *Identity) Join(ctx context.Context, by *Unlocked, n *Newcomer) error {
 		if err := i.writeNewcomer(ctx, tx, n, number, s, i.Now().UnixMilli()); err != nil {
 			return err
 		}
+		// From the first day on the seed knows the list: a pin that is missing was taken away.
+		sum := sha256.Sum256(s.Body)
+		if err := i.pin(ctx, tx, n.Person, n.seed, seal.Pin{Root: i.Anchor.Root(), Number: number, Head: sum[:]}); err != nil {
+			return err
+		}
 		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: by.actor(), Kind: "identity.joined", Subject: string(n.Person)})
 	})
 }
 
 func (i *Identity) writeNewcomer(ctx context.Context, tx *store.Tx, n *Newcomer, number uint64, s seal.Signed, at int64) error {
-	if err := addEntry(ctx, tx, number, s); err != nil {
+	if err := i.addEntry(ctx, tx, number, s); err != nil {
 		return err
 	}
 	if err := addPerson(ctx, tx, n, at); err != nil {

@@ -28,6 +28,9 @@ func (r *ring) add(team id.Team, epoch uint64, key seal.Key) {
 
 func (r *ring) wipe() {
 	for _, keys := range r.Teams {
+		for epoch := range keys {
+			keys[epoch] = seal.Key{} // clear alone forgets entries and leaves their bytes
+		}
 		clear(keys)
 	}
 	clear(r.Teams)

@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"quietroom/ground/id"
@@ -34,7 +33,9 @@ func readChain(ctx context.Context, db reader, after uint64) ([]seal.Signed, err
 	return chain, rows.Err()
 }
 
-func addEntry(ctx context.Context, tx *store.Tx, number uint64, s seal.Signed) error {
+// addEntry writes a signed entry; what is kept in memory of the list is read anew after the commit.
+func (i *Identity) addEntry(ctx context.Context, tx *store.Tx, number uint64, s seal.Signed) error {
+	tx.OnCommit(i.listGrew)
 	_, err := tx.ExecContext(ctx, `INSERT INTO identity_roster (number, body, signature) VALUES ($1, $2, $3)`, number, s.Body, s.Signature)
 	if err != nil {
 		return fmt.Errorf("roster entry %d: %w", number, err)
@@ -92,36 +93,58 @@ func teamBoxes(ctx context.Context, db reader, holder string) ([]teamBox, error)
 	return boxes, rows.Err()
 }
 
+// names are what colleagues call people and teams. They change only together
+// with the signed list, and every page asks for them.
+type names struct {
+	people map[id.Person]string
+	teams  map[id.Team]string
+}
+
 // Name returns a person's name, as the practice wrote it.
 func (i *Identity) Name(ctx context.Context, p id.Person) (string, error) {
-	var name string
-	err := i.DB.QueryRowContext(ctx, `SELECT name FROM identity_people WHERE person = $1`, p).Scan(&name)
-	if errors.Is(err, sql.ErrNoRows) {
+	n, err := i.names(ctx)
+	if err != nil {
+		return "", err
+	}
+	name, ok := n.people[p]
+	if !ok {
 		return "", fmt.Errorf("person %s: unknown", p)
 	}
-	return name, err
+	return name, nil
+}
+
+// names reads all names, or remembers them where this process is the only writer.
+func (i *Identity) names(ctx context.Context) (*names, error) {
+	if n := i.called.Load(); n != nil && i.DB.Kind() == store.SQLite {
+		return n, nil
+	}
+	n := &names{map[id.Person]string{}, map[id.Team]string{}}
+	rows, err := i.DB.QueryContext(ctx, `SELECT 0, person, name FROM identity_people UNION ALL SELECT 1, team, name FROM identity_teams`)
+	if err != nil {
+		return nil, fmt.Errorf("read names: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var team int
+		var of, name string
+		if err := rows.Scan(&team, &of, &name); err != nil {
+			return nil, fmt.Errorf("read names: %w", err)
+		}
+		if team == 1 {
+			n.teams[id.Team(of)] = name
+		} else {
+			n.people[id.Person(of)] = name
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read names: %w", err)
+	}
+	i.called.Store(n)
+	return n, nil
 }
 
 // PracticeName returns the practice's name; empty until it is founded.
 func (i *Identity) PracticeName(ctx context.Context) (name string) {
 	i.DB.QueryRowContext(ctx, `SELECT name FROM identity_practice WHERE one = 1`).Scan(&name)
 	return name
-}
-
-func (i *Identity) teamNames(ctx context.Context) (map[id.Team]string, error) {
-	rows, err := i.DB.QueryContext(ctx, `SELECT team, name FROM identity_teams`)
-	if err != nil {
-		return nil, fmt.Errorf("read teams: %w", err)
-	}
-	defer rows.Close()
-	names := map[id.Team]string{}
-	for rows.Next() {
-		var t id.Team
-		var name string
-		if err := rows.Scan(&t, &name); err != nil {
-			return nil, fmt.Errorf("read teams: %w", err)
-		}
-		names[t] = name
-	}
-	return names, rows.Err()
 }

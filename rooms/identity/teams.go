@@ -22,7 +22,7 @@ func (i *Identity) Teams(ctx context.Context) ([]layer.Team, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := i.teamNames(ctx)
+	names, err := i.names(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +30,7 @@ func (i *Identity) Teams(ctx context.Context) ([]layer.Team, error) {
 	var teams []layer.Team
 	for _, name := range roster.Teams() {
 		t, _ := roster.Team(name)
-		team := layer.Team{ID: id.Team(name), Kind: t.Kind, Name: names[id.Team(name)], Epoch: t.Epoch, Inbox: t.Inbox}
+		team := layer.Team{ID: id.Team(name), Kind: t.Kind, Name: names.teams[id.Team(name)], Epoch: t.Epoch, Inbox: t.Inbox}
 		team.Mine = mine != nil && mine.Teams[team.ID] != nil
 		teams = append(teams, team)
 	}
@@ -166,7 +166,7 @@ func (i *Identity) keyTeam(ctx context.Context, by *Unlocked, team id.Team, kind
 		return err
 	}
 	err = i.actLocked(ctx, by, e, func(tx *store.Tx, number uint64, s seal.Signed) error {
-		if err := addEntry(ctx, tx, number, s); err != nil {
+		if err := i.addEntry(ctx, tx, number, s); err != nil {
 			return err
 		}
 		if err := i.sealTeamKeyToAll(ctx, tx, roster, team, epoch, key, e.Members); err != nil {
@@ -236,7 +236,7 @@ func (i *Identity) SetRecovery(ctx context.Context, by *Unlocked, public seal.Pu
 	defer i.acts.Unlock()
 	e := seal.Entry{Act: seal.Name, Name: recoveryHolder, Public: public}
 	return i.actLocked(ctx, by, e, func(tx *store.Tx, number uint64, s seal.Signed) error {
-		if err := addEntry(ctx, tx, number, s); err != nil {
+		if err := i.addEntry(ctx, tx, number, s); err != nil {
 			return err
 		}
 		for team, keys := range by.ring.Teams {

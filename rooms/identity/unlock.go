@@ -137,6 +137,9 @@ func (i *Identity) openRing(ctx context.Context, u *Unlocked, roster *seal.Roste
 		if err == nil {
 			err = roster.CheckTeamKey(string(b.team), b.epoch, key)
 		}
+		if err == nil {
+			err = checkInbox(roster, b, key)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: key %d of team %s: %w", ErrForged, b.epoch, b.team, err)
 		}
@@ -145,13 +148,30 @@ func (i *Identity) openRing(ctx context.Context, u *Unlocked, roster *seal.Roste
 	return r, nil
 }
 
+// checkInbox tells whether the inbox that the list names for a team is the one
+// that the team's key opens: else what is handed to the team goes elsewhere.
+func checkInbox(roster *seal.Roster, b teamBox, key seal.Key) error {
+	t, _ := roster.Team(string(b.team))
+	if t.Epoch != b.epoch {
+		return nil
+	}
+	inbox, err := seal.TeamInbox(key)
+	if err != nil {
+		return err
+	}
+	if !t.Inbox.Equal(inbox.Public()) {
+		return seal.ErrSealed
+	}
+	return nil
+}
+
 // checkPin compares the chain with what the person has seen of it before, and
 // remembers more of it.
 func (i *Identity) checkPin(ctx context.Context, u *Unlocked, roster *seal.Roster, chain []seal.Signed) error {
 	var box []byte
 	err := i.DB.QueryRowContext(ctx, `SELECT box FROM identity_pins WHERE person = $1`, u.Person).Scan(&box)
 	if errors.Is(err, sql.ErrNoRows) {
-		return i.writePin(ctx, u)
+		return fmt.Errorf("%w: what person %s has seen of the list is gone", ErrForged, u.Person)
 	}
 	if err != nil {
 		return fmt.Errorf("read pin: %w", err)
