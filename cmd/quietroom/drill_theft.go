@@ -368,7 +368,7 @@ func (w *worklist) file() io.Reader {
 // address, query, form, headers and bodies; also as somebody who is signed in.
 func (w *worklist) ask(ctx context.Context) error {
 	client := &http.Client{Timeout: 5 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	link := w.identity.DemoLink("owner-1", w.code("owner-1"))
+	link := w.identity.DemoLink("owner-1", w.codeOf("owner-1"))
 	cookies, err := w.signIn(ctx, client, link)
 	if err != nil {
 		return err
@@ -387,11 +387,6 @@ func (w *worklist) ask(ctx context.Context) error {
 		sleep(ctx, 5*time.Millisecond)
 	}
 	return nil
-}
-
-func (w *worklist) code(handle string) seal.Code {
-	c, _ := seal.ParseCode(seal.Personal, w.Trial.Codes[handle]) // it was printed by this program
-	return c
 }
 
 func (w *worklist) signIn(ctx context.Context, client *http.Client, link string) ([]*http.Cookie, error) {
