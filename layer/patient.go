@@ -99,14 +99,14 @@ func (c Card) Called() string {
 
 // Line is what a list shows of a patient.
 type Line struct {
-	Patient   id.Patient `json:"p"`
-	Name      string     `json:"n"`
-	Preferred string     `json:"c,omitempty"`
-	Born      string     `json:"b,omitempty"`
-	Phone     string     `json:"f,omitempty"`
-	Safe      string     `json:"s,omitempty"`
-	Care      []id.Team  `json:"t,omitempty"`
-	Next      int64      `json:"x,omitempty"`
+	Patient   id.Patient
+	Name      string
+	Preferred string
+	Born      string
+	Phone     string
+	Safe      string
+	Care      []id.Team
+	Next      int64
 }
 
 // Found is what a search shows.

@@ -365,8 +365,11 @@ func (b *Batch) Commit(ctx context.Context) error {
 				return err
 			}
 		}
-		return b.v.dir.write(ctx, tx, rows)
+		return b.v.dir.write(ctx, tx, b.v.Now(), rows)
 	})
+	if errors.Is(err, store.ErrUnknown) {
+		b.streams = nil // it may have been written: what nobody names is swept in a day
+	}
 	if err != nil {
 		b.Drop()
 		return err
@@ -374,10 +377,10 @@ func (b *Batch) Commit(ctx context.Context) error {
 	b.v.dir.take(rows)
 	b.streams = nil
 	b.Drop()
-	if len(rows) == 0 {
-		return nil
+	if len(rows) > 0 {
+		b.v.merge(ctx, b.teams) // where it fails, the tail stays long until the next act merges it
 	}
-	return b.v.merge(ctx, b.teams)
+	return nil
 }
 
 // Drop forgets the batch: keys are wiped, streams that nothing refers to are removed.

@@ -2,11 +2,13 @@ package vault
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"quietroom/ground/id"
+	"quietroom/ground/ledger"
 	"quietroom/ground/seal"
 	"quietroom/ground/store"
 	"quietroom/layer"
@@ -120,7 +122,14 @@ func (d *directory) seal(ctx context.Context, v *Vault, all teams, changed []dir
 		return nil, err
 	}
 	rows := make([]sealedEntry, 0, len(changed))
-	for _, e := range changed {
+	last := map[id.Patient]int{}
+	for i, e := range changed {
+		last[e.patient] = i
+	}
+	for i, e := range changed {
+		if last[e.patient] != i {
+			continue // changed twice in one act
+		}
 		plain := encodeLine(line(e))
 		rows = append(rows, sealedEntry{patient: e.patient, epoch: team.Epoch, box: key.Seal(plain, v.entrySlot(e.patient, team.Epoch))})
 		clear(plain)
@@ -128,17 +137,14 @@ func (d *directory) seal(ctx context.Context, v *Vault, all teams, changed []dir
 	return rows, nil
 }
 
-// encodeLine writes a line as its search text and its JSON, a newline between.
+// encodeLine writes a line as its search text and what is shown, a newline between.
 func encodeLine(l dirLine) []byte {
-	shown, err := json.Marshal(l.Line)
-	if err != nil {
-		panic(err) // a Line always encodes
-	}
-	return append(append([]byte(l.text), '\n'), shown...)
+	return append(append([]byte(l.text), '\n'), writeLine(l.Line)...)
 }
 
-// write puts the changes into the tail, in the act's own transaction.
-func (d *directory) write(ctx context.Context, tx *store.Tx, rows []sealedEntry) error {
+// write puts the changes into the tail, in the act's own transaction, with a
+// fact that keeps their sum.
+func (d *directory) write(ctx context.Context, tx *store.Tx, now time.Time, rows []sealedEntry) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -148,14 +154,13 @@ func (d *directory) write(ctx context.Context, tx *store.Tx, rows []sealedEntry)
 	}
 	for i := range rows {
 		rows[i].at = number
-		_, err := tx.ExecContext(ctx, `INSERT INTO vault_tail (patient, epoch, at, box) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (patient) DO UPDATE SET epoch = excluded.epoch, at = excluded.at, box = excluded.box`,
+		_, err := tx.ExecContext(ctx, `INSERT INTO vault_tail (patient, epoch, at, box) VALUES ($1, $2, $3, $4)`,
 			rows[i].patient, rows[i].epoch, number, rows[i].box)
 		if err != nil {
 			return fmt.Errorf("write directory: %w", err)
 		}
 	}
-	return nil
+	return ledger.Append(ctx, tx, ledger.Fact{At: now, Actor: id.From(ctx), Kind: listed, Version: int64(number), Hash: sumRows(rows)})
 }
 
 // take brings committed changes into memory.
@@ -232,11 +237,18 @@ func (v *Vault) load(ctx context.Context) error {
 	if err != nil || d.loaded && d.merged == merged && d.number == number {
 		return err
 	}
-	base, err := v.readBase(ctx)
-	if err != nil {
-		return err
+	var base []*segment
+	var tail []sealedEntry
+	for range 10 { // somebody may write while it is read
+		if base, tail, err = v.readChecked(ctx, number); err == nil {
+			break
+		}
+		was := number
+		var e error
+		if number, merged, e = v.generation(ctx); e != nil || number == was {
+			return errors.Join(err, e)
+		}
 	}
-	tail, err := v.readTail(ctx, 0)
 	if err != nil {
 		return err
 	}

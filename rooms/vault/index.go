@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -15,13 +16,17 @@ import (
 // identifiers: HMAC-like, under the directory team's key, so that a stolen
 // database does not tell who is treated here, and nobody asks unless signed in.
 
-func (v *Vault) tag(ctx context.Context, all teams, epoch uint64, name string) ([]byte, error) {
+// tag returns the tag of a name, and what proves that it belongs to a patient.
+func (v *Vault) tag(ctx context.Context, all teams, epoch uint64, name string) (tag []byte, proof func(id.Patient) []byte, err error) {
 	key, _, err := v.directoryKey(ctx, all, epoch)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	tag := key.Derive("index v1", name)
-	return tag[:], nil
+	t := key.Derive("index v1", name)
+	return t[:], func(p id.Patient) []byte {
+		k := key.Derive("index proof v1", name, string(p))
+		return k[:]
+	}, nil
 }
 
 // Find returns the patient who was tagged with an outside name, or ErrUnknown.
@@ -35,14 +40,18 @@ func (v *Vault) Find(ctx context.Context, name string) (p id.Patient, err error)
 		return "", err
 	}
 	for epoch := dir.Epoch; epoch > 0; epoch-- { // tags are made under the key of their day
-		tag, err := v.tag(ctx, all, epoch, name)
+		tag, proof, err := v.tag(ctx, all, epoch, name)
 		if errors.Is(err, ErrNotYours) && epoch < dir.Epoch {
 			break
 		}
 		if err != nil {
 			return "", err
 		}
-		err = v.DB.QueryRowContext(ctx, `SELECT patient FROM vault_index WHERE tag = $1`, tag).Scan(&p)
+		var kept []byte
+		err = v.DB.QueryRowContext(ctx, `SELECT patient, proof FROM vault_index WHERE tag = $1`, tag).Scan(&p, &kept)
+		if err == nil && !bytes.Equal(kept, proof(p)) {
+			return "", fmt.Errorf("%w: a tag was turned to patient %s", ErrChanged, p)
+		}
 		if err == nil || !errors.Is(err, sql.ErrNoRows) {
 			return p, err
 		}
@@ -53,7 +62,7 @@ func (v *Vault) Find(ctx context.Context, name string) (p id.Patient, err error)
 // Tag lets Find find the patient by an outside name from now on. Two writers
 // who tag the same name meet in ErrConflict.
 func (b *Batch) Tag(ctx context.Context, p id.Patient, name string) error {
-	tag, err := b.v.tag(ctx, b.teams, 0, name)
+	tag, proof, err := b.v.tag(ctx, b.teams, 0, name)
 	if err != nil {
 		return err
 	}
@@ -65,7 +74,7 @@ func (b *Batch) Tag(ctx context.Context, p id.Patient, name string) error {
 		if taken {
 			return ErrConflict
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO vault_index (tag, patient) VALUES ($1, $2)`, tag, p)
+		_, err := tx.ExecContext(ctx, `INSERT INTO vault_index (tag, patient, proof) VALUES ($1, $2, $3)`, tag, p, proof(p))
 		return err
 	})
 	return nil

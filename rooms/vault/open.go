@@ -47,22 +47,46 @@ func (v *Vault) Open(ctx context.Context, p id.Patient, part string) (*Compartme
 	if err != nil {
 		return nil, err
 	}
-	c := &Compartment{v: v, teams: all}
-	if c.ring, err = v.openKeys(ctx, all, p, part); err != nil {
-		return nil, v.refused(ctx, p, part, v.missing(ctx, p, part, err))
+	c := &Compartment{v: v, teams: all, ring: &ring{patient: p, part: part}}
+	if err := c.settled(ctx, c.load); err != nil {
+		return nil, v.refused(ctx, p, part, err)
 	}
 	if v.Gate != nil {
 		if err := v.Gate.MayOpen(ctx, id.From(ctx), part); err != nil {
 			return nil, err
 		}
 	}
-	if c.written, err = v.Ledger.Written(ctx, string(p)); err != nil {
-		return nil, err
-	}
-	if err := c.checkKeys(); err != nil {
-		return nil, v.refused(ctx, p, part, err)
-	}
 	return c, v.recordOpening(ctx, p, part)
+}
+
+// load opens the keys, and reads what the ledger knows of the patient.
+func (c *Compartment) load(ctx context.Context) error {
+	p, part := c.ring.patient, c.ring.part
+	r, err := c.v.openKeys(ctx, c.teams, p, part)
+	if err != nil {
+		return c.v.missing(ctx, p, part, err)
+	}
+	c.ring = r
+	if c.written, err = c.v.Ledger.Written(ctx, string(p)); err != nil {
+		return err
+	}
+	return c.checkKeys()
+}
+
+// settled compares rows with the ledger, and again where they differ: they are
+// read one after the other, and what somebody writes in between is no change
+// from outside. What was changed from outside stays so.
+func (c *Compartment) settled(ctx context.Context, compare func(context.Context) error) error {
+	err := compare(ctx)
+	for range 3 {
+		if !errors.Is(err, ErrChanged) {
+			return err
+		}
+		if err = c.load(ctx); err == nil {
+			err = compare(ctx)
+		}
+	}
+	return err
 }
 
 // missing tells a compartment that never was from one whose keys were deleted:
@@ -181,7 +205,15 @@ func (c *Compartment) slot(kind string, r id.Record, version, keyed uint64) seal
 
 // List returns the compartment's records, newest first. It compares them with
 // the ledger: a record that was deleted, put back or replaced gives ErrChanged.
-func (c *Compartment) List(ctx context.Context) ([]Entry, error) {
+func (c *Compartment) List(ctx context.Context) (list []Entry, err error) {
+	err = c.settled(ctx, func(ctx context.Context) error {
+		list, err = c.list(ctx)
+		return err
+	})
+	return list, err
+}
+
+func (c *Compartment) list(ctx context.Context) ([]Entry, error) {
 	rows, err := c.v.DB.QueryContext(ctx, `SELECT record, version, keyed, at, head, sum, blob, size FROM vault_records WHERE patient = $1 AND part = $2`, c.ring.patient, c.ring.part)
 	if err != nil {
 		return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
@@ -240,6 +272,14 @@ func (c *Compartment) openHead(r *row) error {
 }
 
 func (c *Compartment) row(ctx context.Context, rec id.Record) (r row, err error) {
+	err = c.settled(ctx, func(ctx context.Context) error {
+		r, err = c.readRow(ctx, rec)
+		return err
+	})
+	return r, err
+}
+
+func (c *Compartment) readRow(ctx context.Context, rec id.Record) (r row, err error) {
 	rows, err := c.v.DB.QueryContext(ctx, `SELECT record, version, keyed, at, head, box, sum, blob, size FROM vault_records WHERE record = $1 AND patient = $2 AND part = $3`, rec, c.ring.patient, c.ring.part)
 	if err != nil {
 		return r, fmt.Errorf("read record %s: %w", rec, err)

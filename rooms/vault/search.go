@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -237,11 +236,11 @@ func (v *Vault) linesAt(keys *dirKeys, s *segment, at []int) ([]dirLine, error) 
 		for ; next <= i; next++ {
 			one, left, _ = bytes.Cut(left, newline)
 		}
-		var l dirLine
-		if err := json.Unmarshal(one, &l); err != nil {
-			return nil, fmt.Errorf("%w: the directory", ErrChanged)
+		l, err := readLine(one)
+		if err != nil {
+			return nil, err
 		}
-		found = append(found, l)
+		found = append(found, dirLine{Line: l})
 	}
 	return found, nil
 }

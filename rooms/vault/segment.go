@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
 	"quietroom/ground/id"
+	"quietroom/ground/ledger"
 	"quietroom/ground/seal"
 	"quietroom/ground/store"
 )
@@ -56,8 +55,7 @@ func (v *Vault) sealSegment(key seal.Key, number, epoch uint64, lines []dirLine)
 		ids.WriteString(string(l.Patient))
 		texts.WriteString(l.text)
 		texts.WriteByte('\n')
-		plain, _ := json.Marshal(l.Line)
-		shown.Write(plain)
+		shown.Write(writeLine(l.Line))
 		shown.WriteByte('\n')
 		if (i+1)%blockSize == 0 || i == len(lines)-1 {
 			s.blocks = append(s.blocks, key.Seal(shown.Bytes(), v.segmentSlot("lines", s, len(s.blocks))))
@@ -80,11 +78,11 @@ func (v *Vault) openBlock(key seal.Key, s *segment, block int) ([]dirLine, error
 	defer clear(shown)
 	var lines []dirLine
 	for one := range bytes.Lines(shown) {
-		var l dirLine
-		if err := json.Unmarshal(one, &l.Line); err != nil {
-			return nil, errors.New("directory: an entry is not readable")
+		l, err := readLine(bytes.TrimSuffix(one, newline))
+		if err != nil {
+			return nil, err
 		}
-		lines = append(lines, l)
+		lines = append(lines, dirLine{Line: l})
 	}
 	return lines, nil
 }
@@ -107,7 +105,7 @@ func (v *Vault) openSegment(key seal.Key, s *segment) ([]dirLine, error) {
 	i := 0
 	for text := range bytes.Lines(texts) {
 		if i == len(lines) {
-			return nil, errors.New("directory: a segment is not readable")
+			return nil, errLine
 		}
 		lines[i].text = string(bytes.TrimSuffix(text, []byte{'\n'}))
 		i++
@@ -132,7 +130,7 @@ func (v *Vault) openEntry(keys *dirKeys, e sealedEntry) (l dirLine, err error) {
 	}
 	defer clear(plain)
 	text, shown, _ := bytes.Cut(plain, []byte{'\n'})
-	if err := json.Unmarshal(shown, &l.Line); err != nil || l.Patient != e.patient {
+	if l.Line, err = readLine(shown); err != nil || l.Patient != e.patient {
 		return l, fmt.Errorf("%w: the directory entry of patient %s", ErrChanged, e.patient)
 	}
 	l.text = string(text)
@@ -249,8 +247,10 @@ func (v *Vault) merge(ctx context.Context, all teams) error {
 	number, merged := d.number, d.merged
 	written := false
 	err = v.DB.Update(ctx, func(tx *store.Tx) (err error) {
-		written, err = writeBase(ctx, tx, base, number, merged)
-		return err
+		if written, err = writeBase(ctx, tx, base, number, merged); err != nil || !written {
+			return err
+		}
+		return ledger.Append(ctx, tx, ledger.Fact{At: v.Now(), Actor: id.From(ctx), Kind: listMerged, Version: int64(number), Hash: sumBase(base)})
 	})
 	if err != nil || !written {
 		return err // another instance merged first; its base is loaded at the next search

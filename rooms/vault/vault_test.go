@@ -349,3 +349,40 @@ func TestTwoWritersOfOneRecordDoNotOverwriteEachOther(t *testing.T) {
 		t.Fatalf("got %q, %v", got, err)
 	}
 }
+
+func TestReadingWhileOthersWriteIsNoChangeFromOutside(t *testing.T) {
+	h := newHouse(t)
+	p := h.admit(t, h.jo, "Aldridge", "Sam", h.joTeam)
+	rec := h.write(t, h.jo, p, Chart, "first")
+	done := make(chan error, 1)
+	go func() {
+		for i := range 200 {
+			if _, err := h.tryWrite(h.jo, p, Chart, fmt.Sprint("note ", i)); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for reads := 0; ; reads++ {
+		c, err := h.Open(h.jo, p, Chart)
+		if err != nil {
+			t.Fatalf("after %d reads: %v", reads, err)
+		}
+		if _, err := c.List(h.jo); err != nil {
+			t.Fatalf("after %d reads: %v", reads, err)
+		}
+		if _, body, err := c.Read(h.jo, rec); err != nil || string(body) != "first" {
+			t.Fatalf("after %d reads: %q, %v", reads, body, err)
+		}
+		c.Close()
+		select {
+		case err := <-done:
+			if err != nil || reads < 5 {
+				t.Fatalf("%d reads meanwhile; the writer ended with %v", reads, err)
+			}
+			return
+		default:
+		}
+	}
+}

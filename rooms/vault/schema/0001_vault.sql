@@ -51,10 +51,11 @@ CREATE TABLE vault_directory (
 	lines   BYTEA NOT NULL
 );
 CREATE TABLE vault_tail (
-	patient TEXT PRIMARY KEY,
+	patient TEXT NOT NULL,
 	epoch   BIGINT NOT NULL,
-	at      BIGINT NOT NULL, -- generation that wrote it
-	box     BYTEA NOT NULL
+	at      BIGINT NOT NULL, -- generation that wrote it; a fact keeps the sum of its rows
+	box     BYTEA NOT NULL,
+	PRIMARY KEY (patient, at)
 );
 CREATE TABLE vault_generation (
 	one    BIGINT PRIMARY KEY CHECK (one = 1),
@@ -65,7 +66,8 @@ INSERT INTO vault_generation (one, number, merged) VALUES (1, 0, 0);
 -- Keyed tags of outside identifiers: is this patient here already?
 CREATE TABLE vault_index (
 	tag     BYTEA PRIMARY KEY,
-	patient TEXT NOT NULL
+	patient TEXT NOT NULL,
+	proof   BYTEA NOT NULL -- keyed over name and patient: a tag cannot be turned to another patient
 );
 -- What a search showed, sealed; the fact holds the reference.
 CREATE TABLE vault_shown (
