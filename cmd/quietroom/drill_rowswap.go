@@ -30,6 +30,7 @@ func (t *trial) rowSwap() layer.Drill {
 		}
 		if s.Sabotage {
 			t.vault.Weaken()
+			d.weakened = true
 		}
 		for _, attack := range []func(context.Context) error{d.patients, d.directory, d.people} {
 			if err := attack(ctx); err != nil {
@@ -60,6 +61,7 @@ type swaps struct {
 	cast     []*patientRows
 	attacker layer.Team // of somebody who is not of the practice
 	step     func(done, total int)
+	weakened bool
 
 	mu     sync.Mutex
 	kinds  map[string]int
@@ -728,5 +730,3 @@ func (s *scene) forgeRecord(r *row, key seal.Key, keyed int64) {
 	r.cells["keyed"] = keyed
 	r.cells["head"], r.cells["box"], r.cells["sum"] = s.vault.ForgeRecord(id.Patient(r.text("patient")), r.text("part"), id.Record(r.text("record")), uint64(r.number("version")), uint64(keyed), key, []byte("forged"))
 }
-
-func (d *swaps) directory(ctx context.Context) error { return nil }
