@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -214,32 +215,64 @@ func (c *Compartment) List(ctx context.Context) (list []Entry, err error) {
 }
 
 func (c *Compartment) list(ctx context.Context) ([]Entry, error) {
-	rows, err := c.v.DB.QueryContext(ctx, `SELECT record, version, keyed, at, head, sum, blob, size FROM vault_records WHERE patient = $1 AND part = $2`, c.ring.patient, c.ring.part)
+	before := c.written
+	rows, err := c.readHeads(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
+		return nil, err
 	}
-	defer rows.Close()
-	var list []Entry
-	for rows.Next() {
-		var r row
-		var at int64
-		if err := rows.Scan(&r.Record, &r.Version, &r.keyed, &at, &r.head, &r.sum, &r.blob, &r.Size); err != nil {
-			return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
-		}
-		r.At = time.UnixMilli(at)
-		if err := c.openHead(&r); err != nil {
+	list, seen := make([]Entry, 0, len(rows)), make(map[string]bool, len(rows))
+	for _, r := range rows {
+		if err := c.openHead(ctx, &r); err != nil {
 			return nil, err
 		}
 		list = append(list, r.Entry)
+		seen[recordName(c.ring.part, r.Record)] = true
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
-	}
-	if want := writtenIn(c.written, c.ring.part); len(list) != want && !c.v.weak {
-		return nil, fmt.Errorf("%w: %s of patient %s holds %d records, the ledger knows %d", ErrChanged, c.ring.part, c.ring.patient, len(list), want)
+	for name, w := range before { // what the ledger knew before the rows were read has to be among them
+		if !strings.HasPrefix(name, c.ring.part+".") || w.Removed() || seen[name] || c.v.weak {
+			continue
+		}
+		if err := c.catchUp(ctx); err != nil {
+			return nil, err
+		}
+		if !c.written[name].Removed() {
+			return nil, fmt.Errorf("%w: of %s of patient %s, %s is gone", ErrChanged, c.ring.part, c.ring.patient, name)
+		}
 	}
 	slices.SortFunc(list, func(a, b Entry) int { return b.At.Compare(a.At) })
 	return list, nil
+}
+
+// readHeads reads the compartment's rows without their bodies.
+func (c *Compartment) readHeads(ctx context.Context) ([]row, error) {
+	found, err := c.v.DB.QueryContext(ctx, `SELECT record, version, keyed, at, head, sum, blob, size FROM vault_records WHERE patient = $1 AND part = $2`, c.ring.patient, c.ring.part)
+	if err != nil {
+		return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
+	}
+	defer found.Close()
+	var rows []row
+	for found.Next() {
+		var r row
+		var at int64
+		if err := found.Scan(&r.Record, &r.Version, &r.keyed, &at, &r.head, &r.sum, &r.blob, &r.Size); err != nil {
+			return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
+		}
+		r.At = time.UnixMilli(at)
+		rows = append(rows, r)
+	}
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("list records of patient %s: %w", c.ring.patient, err)
+	}
+	return rows, nil
+}
+
+// catchUp reads again what the ledger knows, because a row is newer.
+func (c *Compartment) catchUp(ctx context.Context) error {
+	written, err := c.v.Ledger.Written(ctx, string(c.ring.patient))
+	if err == nil {
+		c.written = written
+	}
+	return err
 }
 
 // writtenIn counts the records of a compartment that the ledger knows.
@@ -253,11 +286,15 @@ func writtenIn(written map[string]ledger.Write, part string) (n int) {
 }
 
 // openHead compares a row with the ledger and opens what lists show of it.
-func (c *Compartment) openHead(r *row) error {
+func (c *Compartment) openHead(ctx context.Context, r *row) error {
 	changed := fmt.Errorf("%w: record %s of patient %s", ErrChanged, r.Record, c.ring.patient)
-	w, ok := c.written[recordName(c.ring.part, r.Record)]
-	if !c.v.weak && (!ok || uint64(w.Version) != r.Version || !bytes.Equal(w.Hash, r.hash())) {
-		return changed
+	if !c.fits(r) {
+		if err := c.catchUp(ctx); err != nil {
+			return err
+		}
+		if !c.fits(r) {
+			return changed
+		}
 	}
 	key, ok := c.ring.keys[r.keyed]
 	if !ok {
@@ -271,6 +308,12 @@ func (c *Compartment) openHead(r *row) error {
 	return nil
 }
 
+// fits tells whether a row is the latest that the ledger knows of the record.
+func (c *Compartment) fits(r *row) bool {
+	w, ok := c.written[recordName(c.ring.part, r.Record)]
+	return c.v.weak || ok && uint64(w.Version) == r.Version && bytes.Equal(w.Hash, r.hash())
+}
+
 func (c *Compartment) row(ctx context.Context, rec id.Record) (r row, err error) {
 	err = c.settled(ctx, func(ctx context.Context) error {
 		r, err = c.readRow(ctx, rec)
@@ -280,26 +323,23 @@ func (c *Compartment) row(ctx context.Context, rec id.Record) (r row, err error)
 }
 
 func (c *Compartment) readRow(ctx context.Context, rec id.Record) (r row, err error) {
-	rows, err := c.v.DB.QueryContext(ctx, `SELECT record, version, keyed, at, head, box, sum, blob, size FROM vault_records WHERE record = $1 AND patient = $2 AND part = $3`, rec, c.ring.patient, c.ring.part)
-	if err != nil {
-		return r, fmt.Errorf("read record %s: %w", rec, err)
-	}
-	defer rows.Close()
-	if !rows.Next() {
+	var at int64
+	err = c.v.DB.QueryRowContext(ctx, `SELECT record, version, keyed, at, head, box, sum, blob, size FROM vault_records WHERE record = $1 AND patient = $2 AND part = $3`, rec, c.ring.patient, c.ring.part).
+		Scan(&r.Record, &r.Version, &r.keyed, &at, &r.head, &r.box, &r.sum, &r.blob, &r.Size)
+	if errors.Is(err, sql.ErrNoRows) {
 		if w, ok := c.written[recordName(c.ring.part, rec)]; ok && !w.Removed() {
 			return r, fmt.Errorf("%w: record %s of patient %s is gone", ErrChanged, rec, c.ring.patient)
 		}
 		return r, ErrUnknown
 	}
-	var at int64
-	if err := rows.Scan(&r.Record, &r.Version, &r.keyed, &at, &r.head, &r.box, &r.sum, &r.blob, &r.Size); err != nil {
+	if err != nil {
 		return r, fmt.Errorf("read record %s: %w", rec, err)
 	}
 	r.At = time.UnixMilli(at)
 	if sum := sha256.Sum256(r.box); !bytes.Equal(sum[:], r.sum) {
 		return r, fmt.Errorf("%w: record %s of patient %s", ErrChanged, rec, c.ring.patient)
 	}
-	return r, c.openHead(&r)
+	return r, c.openHead(ctx, &r)
 }
 
 // Read opens a record's body whole. For what may be long, see Stream.
