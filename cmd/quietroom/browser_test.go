@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"quietroom/ground/id"
 	"quietroom/ground/web/webtest"
 	"quietroom/layer"
 	"quietroom/rooms/vault"
@@ -76,9 +77,15 @@ func TestEveryPageOfTheHouse(t *testing.T) {
 		tab.EveryWay(h.URL+path, name, dir)
 	}
 	h.enterAs(t, tab, "owner-1")
+	approve, _, err := h.identity.Ask(t.Context(), "export", id.From(session))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, path := range map[string]string{
 		"home": "/", "evidence": "/evidence", "people": "/people", "doors": "/doors",
 		"patients": "/patients", "new-patient": "/patients/new", "chart": "/patients/" + patient,
+		"edit": "/patients/" + patient + "/edit", "looked": "/patients/" + patient + "/looked", "note": "/patients/" + patient + "/notes/new",
+		"kit": "/kit", "approve": approve,
 	} {
 		tab.EveryWay(h.URL+path, name, dir)
 	}

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 
 	"quietroom/ground/id"
+	"quietroom/layer"
 	"quietroom/rooms/exchange"
 )
 
@@ -65,11 +67,17 @@ func exportInHouse(ctx context.Context, h *house, c *call) error {
 		return err
 	}
 	defer done()
+	if err := h.approved(ctx, session, c); err != nil {
+		return err
+	}
 	bar := c.progress("Exporting")
 	r, err := h.exchange.Export(session, o.out, exchange.Takeout{Patient: id.Patient(o.patient), Step: func(p exchange.Progress) {
 		bar.step(int(p.Done), int(p.Total))
 	}})
 	bar.end()
+	if errors.Is(err, layer.ErrUnknown) {
+		return fmt.Errorf("there is no patient %s here; the identifier stands in the address of the patient's page", o.patient)
+	}
 	if err != nil {
 		return err
 	}
@@ -93,4 +101,19 @@ func printExported(w io.Writer, r exchange.Exported) {
 		fmt.Fprintf(w, "Patient %s could not be read whole and was left out: %s\n", m.Patient, m.Reason)
 	}
 	fmt.Fprintln(w, r.Warning)
+}
+
+// approved has an export of a real house that is being served wait for an
+// owner's tap in a browser. Where nobody serves, whoever holds the machine and a
+// code is there alone anyway, and the fact tells.
+func (h *house) approved(ctx, session context.Context, c *call) error {
+	if h.MadeUp != nil || !h.served.Load() {
+		return nil
+	}
+	path, wait, err := h.identity.Ask(session, "export", id.From(session))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "This export waits for an owner's tap, for 10 minutes. An owner opens this page:\n  %s%s\n", h.Origin, path)
+	return wait(ctx)
 }

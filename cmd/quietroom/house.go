@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"quietroom/ground/id"
@@ -43,6 +44,7 @@ type house struct {
 	home     *home.Home
 	mux      *web.Mux
 	layers   []layer.Layer
+	served   atomic.Bool // people come in through a browser
 }
 
 // openHouse takes a house's directory for this process and opens all its rooms.
@@ -234,7 +236,11 @@ func readLedgerKey(dir string) (ledger.Key, error) {
 	if err != nil {
 		return ledger.Key{}, err
 	}
-	return ledger.ParseKey(strings.TrimSpace(string(text)))
+	key, err := ledger.ParseKey(strings.TrimSpace(string(text)))
+	if err != nil { // whose words are not told: they may hold the key
+		return ledger.Key{}, fmt.Errorf("%s cannot be read; bring it back from a backup", filepath.Join(dir, "ledger.key"))
+	}
+	return key, nil
 }
 
 // unlock opens a session for one command with the personal code in a file, or

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -45,6 +46,12 @@ func serveCommand(ctx context.Context, c *call) error {
 	case *name != "":
 		s.ACME = &web.ACME{Hosts: []string{*name}, Dir: filepath.Join(*dir, "certificates")}
 	}
+	if _, _, err := net.SplitHostPort(*listen); err != nil {
+		return usage("--listen %s: want a name and a port, like localhost:8470", *listen)
+	}
+	if err := s.Check(); err != nil {
+		return err
+	}
 	log := slog.New(slog.NewTextHandler(c.err, nil))
 	if err := prepare(*dir, *database, origin(*listen, *name, s)); err != nil {
 		return err
@@ -66,8 +73,22 @@ func prepare(dir, database, origin string) error {
 	if database == "" {
 		database = "house.db"
 	}
+	if err := leftAlone(dir); err != nil {
+		return err
+	}
 	_, err = newSettings(dir, database, origin, nil, time.Now())
 	return err
+}
+
+// leftAlone tells a place for a new house from one that lost its house.json: a
+// new one, with a new key for the ledger, would make the old unreadable.
+func leftAlone(dir string) error {
+	for _, name := range []string{"ledger.key", "house.db"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("%s is missing, but %s is there; bring it back from a backup, or choose another directory", filepath.Join(dir, settingsFile), name)
+		}
+	}
+	return nil
 }
 
 // origin is where browsers find the house; passkeys are bound to it.
@@ -94,17 +115,22 @@ func origin(listen, name string, s web.Server) string {
 
 // serve serves pages and the control socket, and does the house's own work, until ctx ends.
 func (h *house) serve(ctx context.Context, s web.Server) error {
+	orders, err := h.listenForOrders()
+	if err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s.Handler, s.Log = h.mux, h.log
+	h.served.Store(true)
 	worked := make(chan struct{})
 	go func() {
 		defer close(worked)
 		h.run(ctx)
 	}()
 	controlled := make(chan error, 1)
-	go func() { controlled <- h.control(ctx) }()
-	err := web.Serve(ctx, s)
+	go func() { controlled <- h.control(ctx, orders) }()
+	err = web.Serve(ctx, s)
 	stop()
 	<-worked
 	return errors.Join(err, <-controlled)

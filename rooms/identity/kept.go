@@ -21,6 +21,7 @@ const (
 	keptCeremony  = "ceremony"  // a passkey's challenge, 2 minutes
 	keptTap       = "tap"       // a seed, sealed to the ticket that a tap gave, 2 minutes
 	keptClaim     = "claim"     // the link that founds the practice, 30 minutes
+	keptApproval  = "approval"  // an act that waits for an owner's tap, 10 minutes
 	keptChallenge = "challenge" // of a renewal, 1 minute
 )
 

@@ -52,6 +52,8 @@ func (i *Identity) mount(m *web.Mux) {
 	m.Handle("POST /doors/begin", i.askToAddPasskey, web.Signed)
 	m.Handle("POST /doors/passkey", i.addPasskey, web.Signed)
 	m.Handle("POST /doors/code", i.addCode, web.Signed)
+	m.Handle("GET /approve/{approval}", i.showApproval, web.Owner)
+	m.Handle("POST /approve/{approval}", i.approve, web.Owner)
 	m.Handle("GET /people", i.showPeople, web.Signed)
 	if i.MadeUp {
 		open("GET /demo/enter/{token}", i.showDemo)
