@@ -48,12 +48,12 @@ const (
 // returns nil after an orderly end. It refuses (ErrPlain) an address that other
 // machines can reach when there is no certificate.
 func Serve(ctx context.Context, s Server) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
 	conf, err := s.tls()
 	if err != nil {
 		return err
-	}
-	if conf == nil && !loopback(s.Listen) {
-		return ErrPlain
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Listen)
 	if err != nil {
@@ -67,6 +67,15 @@ func Serve(ctx context.Context, s Server) error {
 		s.Ready(l.Addr())
 	}
 	return s.run(ctx, l, conf)
+}
+
+// Check tells, before a house is made or opened, that Serve would refuse.
+func (s Server) Check() error {
+	conf, err := s.tls()
+	if err == nil && conf == nil && !loopback(s.Listen) {
+		err = ErrPlain
+	}
+	return err
 }
 
 func (s Server) run(ctx context.Context, l net.Listener, conf *tls.Config) error {
