@@ -62,7 +62,7 @@ func (c *call) withHouse(ctx context.Context, dir, command string, args []string
 	if err != nil {
 		return err
 	}
-	return errors.Join(inHouse()[command](ctx, h, &call{args: args, in: c.in, out: c.out, err: c.err, terminal: c.terminal, flags: newFlags(command, c.err)}), h.close())
+	return errors.Join(inHouse()[command](ctx, h, &call{args: args, in: c.in, out: c.out, err: c.err, terminal: c.terminal, flags: newFlags(command)}), h.close())
 }
 
 func controlPath(dir string) string { return filepath.Join(dir, "run", "control.sock") }
@@ -113,17 +113,29 @@ func readsCode(args []string) bool {
 	return false
 }
 
-// control answers on run/control.sock until ctx ends.
-func (h *house) control(ctx context.Context) error {
+// longestSocket is how long the path of a socket may be: sun_path of the systems
+// we run on, less its last zero.
+const longestSocket = 103
+
+// listenForOrders opens run/control.sock.
+func (h *house) listenForOrders() (net.Listener, error) {
 	path := controlPath(h.dir)
+	if len(path) > longestSocket {
+		return nil, fmt.Errorf("the path %s is too long for the socket in it by %d letters; choose a shorter --dir", h.dir, len(path)-longestSocket)
+	}
 	os.Remove(path) // left by a server that was killed; the directory's lock is ours
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		return fmt.Errorf("listen on the control socket: %w", err)
+		return nil, fmt.Errorf("listen on the control socket: %w", err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return errors.Join(err, l.Close())
+		return nil, errors.Join(err, l.Close())
 	}
+	return l, nil
+}
+
+// control does orders until ctx ends.
+func (h *house) control(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	var wg sync.WaitGroup
@@ -156,7 +168,7 @@ func (h *house) obey(ctx context.Context, conn net.Conn) {
 		cancel()
 	}()
 	a := &answer{conn: conn, json: json.NewEncoder(conn)}
-	c := &call{args: o.Args, in: newOnce(o.Input), out: a.stream(false), err: a.stream(true), terminal: o.Terminal, flags: newFlags(o.Command, a.stream(true))}
+	c := &call{args: o.Args, in: newOnce(o.Input), out: a.stream(false), err: a.stream(true), terminal: o.Terminal, flags: newFlags(o.Command)}
 	work, ok := inHouse()[o.Command]
 	err := usage("the served house does not know %q; it may be of another version", o.Command)
 	if ok {

@@ -61,6 +61,17 @@ func (c *call) demo(ctx context.Context, o demoOptions) error {
 	if err != nil {
 		return usage("--listen %s: want a name and a port, like localhost:8470", o.listen)
 	}
+	if err := (web.Server{Listen: o.listen}).Check(); err != nil {
+		return err
+	}
+	if o.codes != "" {
+		if o.codes, err = filepath.Abs(o.codes); err != nil {
+			return err
+		}
+		if err := outside(o.dir, o.codes); err != nil {
+			return err
+		}
+	}
 	if err := alreadyServed(o.dir); err != nil {
 		return err
 	}
@@ -73,9 +84,6 @@ func (c *call) demo(ctx context.Context, o demoOptions) error {
 		return err
 	}
 	if o.codes != "" {
-		if o.codes, err = filepath.Abs(o.codes); err != nil {
-			return err
-		}
 		if err := writeCodes(o.dir, o.codes, codes); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 
 	"quietroom/ground/id"
 	"quietroom/ground/seal"
+	"quietroom/ground/store"
 	"quietroom/layer"
 	"quietroom/madeup"
 	"quietroom/rooms/chart"
@@ -61,7 +62,14 @@ func clearDemo(dir string) error {
 	if err != nil || s.MadeUp == nil {
 		return fmt.Errorf("%s is not empty and not a demo; choose another --dir, nothing was changed", dir)
 	}
-	return os.RemoveAll(dir)
+	held, err := store.Lock(dir)
+	if errors.Is(err, store.ErrLocked) {
+		return err // somebody imports or exports there just now
+	}
+	if err == nil {
+		err = held.Release()
+	}
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 // careOf is a clinician and the team of those who share the care.
@@ -260,12 +268,31 @@ func cardOf(a madeup.Patient, today time.Time, team id.Team) layer.Card {
 	return card
 }
 
+// outside refuses a folder for codes that lies in the house, by whatever name.
+func outside(dir, codesDir string) error {
+	inside, err := filepath.Rel(followed(dir), followed(codesDir))
+	if err == nil && filepath.IsLocal(inside) {
+		return fmt.Errorf("--codes %s lies in the house: whoever takes the house would have the codes; choose a folder outside", codesDir)
+	}
+	return nil
+}
+
+// followed is an absolute path with the links followed in as much of it as is there.
+func followed(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if above := filepath.Dir(path); above != path {
+		return filepath.Join(followed(above), filepath.Base(path))
+	}
+	return path
+}
+
 // writeCodes writes the made-up people's codes, one file a person, named by
 // role and number, into a folder outside the house.
 func writeCodes(dir, codesDir string, codes map[string]seal.Code) error {
-	inside, err := filepath.Rel(dir, codesDir)
-	if err == nil && filepath.IsLocal(inside) {
-		return fmt.Errorf("--codes %s lies in the house: whoever takes the house would have the codes; choose a folder outside", codesDir)
+	if err := outside(dir, codesDir); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(codesDir, 0o700); err != nil {
 		return err

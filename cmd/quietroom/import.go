@@ -102,9 +102,11 @@ func importInHouse(ctx context.Context, h *house, c *call) error {
 
 func printImported(w io.Writer, r exchange.Imported) {
 	fmt.Fprintf(w, "%s patients: %s new, %s changed, %s as they were.\n", grouped(r.Patients), grouped(r.New), grouped(r.Changed), grouped(r.Unchanged))
-	fmt.Fprintf(w, "%s resources, of which %s belong to no patient: %s.\n", grouped(r.Resources), grouped(r.Shared), types(r.Types))
+	if r.Resources > 0 {
+		fmt.Fprintf(w, "%s resources, of which %s belong to no patient: %s.\n", grouped(r.Resources), grouped(r.Shared), types(r.Types))
+	}
 	if r.Bad > 0 {
-		fmt.Fprintf(w, "%s could not be taken in and were left out; they are listed above.\n", grouped(r.Bad))
+		fmt.Fprintf(w, "Left out: %s, listed above with the reason.\n", grouped(r.Bad))
 	}
 	if r.LeftAlone > 0 {
 		fmt.Fprintf(w, "%s files are not FHIR and were left alone.\n", grouped(r.LeftAlone))

@@ -9,9 +9,12 @@ import (
 	"quietroom/ground/seal"
 )
 
-func newFlags(name string, w io.Writer) *flag.FlagSet {
+// newFlags are options that say nothing by themselves: call.parse puts what is
+// wrong into one sentence.
+func newFlags(name string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	f.SetOutput(w)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
 	return f
 }
 

@@ -90,13 +90,23 @@ func run(ctx context.Context, c *call) int {
 	}
 	k := commands()[i]
 	c.args = c.args[1:]
-	c.flags = flag.NewFlagSet(name, flag.ContinueOnError)
-	c.flags.SetOutput(c.err)
-	c.flags.Usage = func() {
-		fmt.Fprintf(c.err, "quietroom %s: %s\n\nExample:\n  %s\n\nOptions:\n", k.name, k.does, k.example)
-		c.flags.PrintDefaults()
-	}
+	c.flags = newFlags(name)
+	c.flags.Usage = func() { k.explain(c.out, c.flags) }
 	return exitCode(c, k.run(ctx, c))
+}
+
+// explain prints what --help asks for.
+func (k command) explain(w io.Writer, options *flag.FlagSet) {
+	fmt.Fprintf(w, "quietroom %s: %s\n\nExample:\n  %s\n", k.name, k.does, k.example)
+	head := "\nOptions:\n"
+	options.VisitAll(func(f *flag.Flag) {
+		value, what := flag.UnquoteUsage(f)
+		if f.DefValue != "" && f.DefValue != "false" {
+			what += " (" + f.DefValue + " if not said)"
+		}
+		fmt.Fprintf(w, "%s  %-20s %s\n", head, strings.TrimSpace("--"+f.Name+" "+strings.ToUpper(value)), what)
+		head = ""
+	})
 }
 
 func exitCode(c *call, err error) int {
@@ -133,7 +143,7 @@ func (c *call) parse() (words []string, err error) {
 			if errors.Is(err, flag.ErrHelp) {
 				return nil, err
 			}
-			return nil, exit{exitUsage, nil} // flag has said it
+			return nil, usage("%w. `quietroom %s --help` shows the options", err, c.flags.Name())
 		}
 		args = c.flags.Args()
 		if len(args) == 0 {

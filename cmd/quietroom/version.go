@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -10,6 +11,9 @@ import (
 var version = "development"
 
 func versionCommand(_ context.Context, c *call) error {
+	if words, err := c.parse(); err != nil || len(words) > 0 {
+		return cmp.Or(err, usage("version takes no words"))
+	}
 	module := "off"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
