@@ -33,7 +33,8 @@ func (d *swaps) directory(ctx context.Context) error {
 	if err := n.furnish(ctx); err != nil {
 		return fmt.Errorf("prepare the directory: %w", err)
 	}
-	for range inDirectory {
+	_, times, _ := d.times()
+	for range times {
 		if err := n.one(ctx); err != nil {
 			return err
 		}

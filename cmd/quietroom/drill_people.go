@@ -45,7 +45,8 @@ func (d *swaps) people(ctx context.Context) error {
 	for handle, session := range d.sessions {
 		c.person[handle], c.held[handle] = id.From(session).Person, c.keysOf(session)
 	}
-	for range inPeople {
+	_, _, times := d.times()
+	for range times {
 		if err := c.one(ctx); err != nil {
 			return err
 		}
@@ -164,7 +165,7 @@ func (t *trial) codeOf(handle string) seal.Code {
 	c, _ := seal.ParseCode(seal.Personal, t.Codes[handle]) // it was printed by this program
 	return c
 }
-func (c *crowd) key(p id.Person) *row  { return c.of("identity_team_keys", "holder", p) }
+func (c *crowd) key(p id.Person) *row { return c.of("identity_team_keys", "holder", p) }
 
 // entries are the rows of the signed list, in order.
 func (c *crowd) entries() (list []*row) {

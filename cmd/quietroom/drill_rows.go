@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -88,7 +87,16 @@ func (r row) text(column string) string  { s, _ := r.cells[column].(string); ret
 func (r row) number(column string) int64 { n, _ := r.cells[column].(int64); return n }
 func (r row) bytes(column string) []byte { b, _ := r.cells[column].([]byte); return b }
 
-func (r row) equal(o row) bool { return r.gone == o.gone && reflect.DeepEqual(r.cells, o.cells) }
+func (r row) equal(o row) bool {
+	return r.table == o.table && r.gone == o.gone && maps.EqualFunc(r.cells, o.cells, func(a, b any) bool {
+		x, ok := a.([]byte)
+		y, both := b.([]byte)
+		if ok && both {
+			return bytes.Equal(x, y)
+		}
+		return ok == both && a == b
+	})
+}
 
 // turn brings the database from one state of rows to another. Rows stand at the
 // same place in both; further ones of the second are new.
