@@ -232,6 +232,7 @@ var peopleMutations = []peopleMutation{
 	{"attacker's team key sealed to a person", (*crowd).forgeTeamKey},
 	{"attacker's next team key sealed to a person", (*crowd).forgeNextKey},
 	{"pin of another person", withAnother((*crowd).pinOf, "box")},
+	{"pin deleted", ofPerson((*crowd).pinOf, delRow)},
 	{"a bit of a pin", ofPerson((*crowd).pinOf, flipIn("box"))},
 	{"a bit of a signed entry", ofPerson((*crowd).entry, flipIn("body"))},
 	{"a bit of a signature", ofPerson((*crowd).entry, flipIn("signature"))},
