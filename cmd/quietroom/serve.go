@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,31 +65,34 @@ func serveCommand(ctx context.Context, c *call) error {
 	return errors.Join(h.serve(ctx, s), h.close())
 }
 
-// prepare makes a new house where there is none.
+// prepare makes a new house where there is none, and has an older one answer
+// where it is served now. Passkeys are bound to the name of the host (WebAuthn
+// Level 3, 5.1.2): a practice that was founded under another name stays there.
 func prepare(dir, database, origin string) error {
-	_, err := readSettings(dir)
-	if !errors.Is(err, errNoHouse) {
+	s, err := readSettings(dir)
+	if errors.Is(err, errNoHouse) {
+		if database == "" {
+			database = "house.db"
+		}
+		_, err = newSettings(dir, database, origin, nil, time.Now())
 		return err
 	}
-	if database == "" {
-		database = "house.db"
-	}
-	if err := leftAlone(dir); err != nil {
+	if err != nil || s.Origin == origin {
 		return err
 	}
-	_, err = newSettings(dir, database, origin, nil, time.Now())
-	return err
+	if was := hostOf(s.Origin); s.Root() != nil && was != hostOf(origin) {
+		return fmt.Errorf("everybody's passkeys here answer to %s only: serve it under that name. Under %s nobody could come in", was, hostOf(origin))
+	}
+	s.Origin = origin
+	return s.save()
 }
 
-// leftAlone tells a place for a new house from one that lost its house.json: a
-// new one, with a new key for the ledger, would make the old unreadable.
-func leftAlone(dir string) error {
-	for _, name := range []string{"ledger.key", "house.db"} {
-		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return fmt.Errorf("%s is missing, but %s is there; bring it back from a backup, or choose another directory", filepath.Join(dir, settingsFile), name)
-		}
+func hostOf(origin string) string {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return ""
 	}
-	return nil
+	return u.Hostname()
 }
 
 // origin is where browsers find the house; passkeys are bound to it.
