@@ -16,6 +16,7 @@ import (
 
 	"rsc.io/qr"
 
+	"quietroom/ground/store"
 	"quietroom/ground/web"
 )
 
@@ -74,6 +75,9 @@ func prepare(dir, database, origin string) error {
 		if database == "" {
 			database = "house.db"
 		}
+		if err := leftAlone(dir); err != nil {
+			return err
+		}
 		_, err = newSettings(dir, database, origin, nil, time.Now())
 		return err
 	}
@@ -83,8 +87,23 @@ func prepare(dir, database, origin string) error {
 	if was := hostOf(s.Origin); s.Root() != nil && was != hostOf(origin) {
 		return fmt.Errorf("everybody's passkeys here answer to %s only: serve it under that name. Under %s nobody could come in", was, hostOf(origin))
 	}
+	held, err := store.Lock(dir) // a server that is there already answers where it said
+	if err != nil {
+		return err
+	}
 	s.Origin = origin
-	return s.save()
+	return errors.Join(s.save(), held.Release())
+}
+
+// leftAlone tells a place for a new house from one that lost its house.json: a
+// new one, with a new key for the ledger, would make the old unreadable.
+func leftAlone(dir string) error {
+	for _, name := range []string{"ledger.key", "house.db"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("%s is missing, but %s is there; bring it back from a backup, or choose another directory", filepath.Join(dir, settingsFile), name)
+		}
+	}
+	return nil
 }
 
 func hostOf(origin string) string {
