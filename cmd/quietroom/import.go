@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -83,7 +84,11 @@ func importInHouse(ctx context.Context, h *house, c *call) error {
 		bar.step(int(p.Done/1000), int(p.Total/1000))
 	}})
 	bar.end()
-	for _, p := range r.Problems {
+	for i := range r.Problems {
+		p := &r.Problems[i]
+		if !fhirID.MatchString(p.Patient) {
+			p.Patient = "" // no identifier: a name, perhaps
+		}
 		fmt.Fprintln(c.err, p.Detail())
 	}
 	if err != nil {
@@ -99,6 +104,9 @@ func importInHouse(ctx context.Context, h *house, c *call) error {
 	}
 	return err
 }
+
+// fhirID is what an identifier looks like (hl7.org/fhir/R4/datatypes.html#id).
+var fhirID = regexp.MustCompile(`^[A-Za-z0-9.-]{1,64}$`)
 
 func printImported(w io.Writer, r exchange.Imported) {
 	fmt.Fprintf(w, "%s patients: %s new, %s changed, %s as they were.\n", grouped(r.Patients), grouped(r.New), grouped(r.Changed), grouped(r.Unchanged))
