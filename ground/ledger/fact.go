@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"quietroom/ground/id"
+	"quietroom/ground/seal"
 	"quietroom/ground/store"
 )
 
@@ -41,15 +42,30 @@ const maxWord = 64
 
 // Append writes a fact in the act's own transaction, so that one never stands
 // without the other. It refuses whatever is not an identifier or a fixed word;
-// the error names the field and never repeats its content.
+// the error names the field and never repeats its content. Until the fact has
+// its number in the signed tree, a MAC under the ledger's key stands for it:
+// whoever can write the database alone can put in no fact, not even for a moment.
 func Append(ctx context.Context, tx *store.Tx, f Fact) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("append a fact: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO ledger_waiting (body) VALUES ($1)`, string(encode(f))); err != nil {
+	key, ok := tx.Attached(macKey{}).(seal.Key)
+	if !ok {
+		return fmt.Errorf("append fact %s: %w", f.Kind, ErrKeyless)
+	}
+	body := string(encode(f))
+	if _, err := tx.ExecContext(ctx, `INSERT INTO ledger_waiting (body, mac) VALUES ($1, $2)`, body, mac(key, body)); err != nil {
 		return fmt.Errorf("append fact %s: %w", f.Kind, err)
 	}
 	return nil
+}
+
+// macKey is where the database keeps the key of waiting facts for Append.
+type macKey struct{}
+
+func mac(key seal.Key, body string) []byte {
+	m := key.Derive("waiting fact v1", body)
+	return m[:]
 }
 
 func (f Fact) check() error {

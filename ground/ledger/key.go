@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"quietroom/ground/seal"
 )
 
 // Key signs the heads of one ledger, or only checks them. Its name is the
@@ -18,6 +20,7 @@ type Key struct {
 	name     string
 	signer   note.Signer // nil: can only check
 	verifier note.Verifier
+	waiting  seal.Key // of the MAC of waiting facts; with the signer only
 }
 
 // NewKey makes an Ed25519 key in the two text forms of the note package: signer
@@ -62,7 +65,7 @@ func parseSigner(text string) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("ledger: derive the verifier: %w", err)
 	}
-	return Key{name: s.Name(), signer: s, verifier: v}, nil
+	return Key{name: s.Name(), signer: s, verifier: v, waiting: seal.DeriveKey(seed[1:], "ledger waiting v1")}, nil
 }
 
 // String keeps a key out of logs.

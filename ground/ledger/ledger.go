@@ -61,6 +61,7 @@ func Open(ctx context.Context, db *store.DB, key Key, now func() time.Time) (*Le
 	if key.signer == nil {
 		return l, nil
 	}
+	db.Attach(macKey{}, key.waiting)
 	if err := db.Update(ctx, l.begin); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/subtle"
 	"fmt"
 	"iter"
 	"math"
@@ -115,9 +116,9 @@ func (w Write) Removed() bool { return string(w.Hash) == string(Nothing[:]) }
 // that carry a hash. Facts that are not numbered yet count, so that what was
 // written a moment ago can be opened.
 func (l *Ledger) Written(ctx context.Context, subject string) (map[string]Write, error) {
-	rows, err := l.page(ctx, statement{`SELECT n, body FROM ledger_facts WHERE n IN
+	rows, err := l.page(ctx, statement{`SELECT n, body, CAST(NULL AS BYTEA) FROM ledger_facts WHERE n IN
 			(SELECT MAX(n) FROM ledger_facts WHERE subject = $1 AND written IS NOT NULL GROUP BY written)
-		UNION ALL SELECT 0, body FROM (SELECT body FROM ledger_waiting WHERE subject = $1 ORDER BY id) AS w`, []any{subject}})
+		UNION ALL SELECT 0, body, mac FROM (SELECT body, mac FROM ledger_waiting WHERE subject = $1 ORDER BY id) AS w`, []any{subject}})
 	if err != nil {
 		return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
 	}
@@ -176,8 +177,8 @@ func (q Query) sql(cursor int64, limit int, wait bool) statement {
 	if !q.Until.IsZero() {
 		and = append(and, "at < "+arg(q.Until.UnixMilli()))
 	}
-	numbered := `SELECT n, body FROM ledger_facts WHERE ` + strings.Join(and, " AND ") + ` ORDER BY n` + order + ` LIMIT ` + arg(limit)
-	waiting := `SELECT 0, body FROM ledger_waiting ORDER BY id` + order
+	numbered := `SELECT n, body, CAST(NULL AS BYTEA) FROM ledger_facts WHERE ` + strings.Join(and, " AND ") + ` ORDER BY n` + order + ` LIMIT ` + arg(limit)
+	waiting := `SELECT 0, body, mac FROM ledger_waiting ORDER BY id` + order
 	switch {
 	case !wait:
 		s.text = numbered
@@ -204,14 +205,28 @@ func (q Query) matches(r row) bool {
 type row struct {
 	n    int64 // 0: waiting
 	body string
+	bad  bool // waiting, and not written by this program
 }
 
 func (r row) entry() (Entry, error) {
 	f, err := parse(r.body)
+	if err == nil && r.bad {
+		err = errForeign
+	}
 	if err != nil {
 		return Entry{N: r.n}, fmt.Errorf("fact %d: %w", r.n, err)
 	}
 	return Entry{Fact: f, N: r.n}, nil
+}
+
+// errForeign means that a waiting fact was put in by somebody who has the
+// database and not the ledger's key.
+var errForeign = fmt.Errorf("a waiting fact was not written by this program: %w", ErrBroken)
+
+// wrote tells whether a waiting fact was written by this program. Without the
+// signing key nobody can tell.
+func (l *Ledger) wrote(body string, m []byte) bool {
+	return l.key.signer == nil || subtle.ConstantTimeCompare(m, mac(l.key.waiting, body)) == 1
 }
 
 func (l *Ledger) page(ctx context.Context, s statement) ([]row, error) {
@@ -220,12 +235,18 @@ func (l *Ledger) page(ctx context.Context, s statement) ([]row, error) {
 		return nil, err
 	}
 	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
 	var all []row
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(&r.n, &r.body); err != nil {
+		var m []byte // in the third column, where waiting facts are asked for
+		if err := rows.Scan([]any{&r.n, &r.body, &m}[:len(columns)]...); err != nil {
 			return nil, err
 		}
+		r.bad = (r.n == 0 || m != nil) && !l.wrote(r.body, m)
 		all = append(all, r)
 	}
 	return all, rows.Err()

@@ -134,7 +134,7 @@ func (l *Ledger) step(ctx context.Context, tx *store.Tx) (int, error) {
 	if e.root() != head.Root {
 		return 0, ErrBroken
 	}
-	bodies, last, err := readWaiting(ctx, tx)
+	bodies, last, err := l.readWaiting(ctx, tx)
 	if err != nil || len(bodies) == 0 {
 		return 0, err
 	}
@@ -148,18 +148,18 @@ func (l *Ledger) step(ctx context.Context, tx *store.Tx) (int, error) {
 }
 
 // readWaiting reads the facts that are next, and the id of the last of them.
-func readWaiting(ctx context.Context, tx *store.Tx) (bodies [][]byte, last int64, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, body FROM ledger_waiting ORDER BY id LIMIT $1`, batchSize)
+func (l *Ledger) readWaiting(ctx context.Context, tx *store.Tx) (bodies [][]byte, last int64, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT id, body, mac FROM ledger_waiting ORDER BY id LIMIT $1`, batchSize)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read waiting facts: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var body []byte
-		if err := rows.Scan(&last, &body); err != nil {
+		var body, m []byte
+		if err := rows.Scan(&last, &body, &m); err != nil {
 			return nil, 0, fmt.Errorf("read waiting facts: %w", err)
 		}
-		if _, err := parse(string(body)); err != nil {
+		if _, err := parse(string(body)); err != nil || !l.wrote(string(body), m) {
 			return nil, 0, fmt.Errorf("waiting fact in row %d was not written by this program: %w", last, ErrBroken)
 		}
 		bodies = append(bodies, body)

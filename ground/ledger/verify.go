@@ -405,12 +405,12 @@ func (v *verification) upper(ctx context.Context) (*Finding, error) {
 
 // waiting finds rows that only a stranger can have put among the waiting facts.
 func (v *verification) waiting(ctx context.Context) (*Finding, error) {
-	rows, err := v.l.page(ctx, statement{text: `SELECT id, body FROM ledger_waiting ORDER BY id`})
+	rows, err := v.l.page(ctx, statement{text: `SELECT id, body, mac FROM ledger_waiting ORDER BY id`})
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range rows {
-		if _, err := parse(r.body); err != nil {
+		if _, err := r.entry(); err != nil {
 			return found(0, "a waiting fact (row %d) was not written by this program", r.n), nil
 		}
 	}

@@ -2,11 +2,14 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"quietroom/ground/id"
+	"quietroom/ground/seal"
 	"quietroom/ground/store"
 	"quietroom/ground/store/storetest"
 )
@@ -191,7 +194,7 @@ func TestVerifyNamesTheFirstBadRow(t *testing.T) {
 			exec(t, l.db, `DELETE FROM ledger_heads`)
 		}, "the head of the tree is missing"},
 		{"a stranger writes a waiting fact", func(t *testing.T, l *Ledger, _ []Checkpoint) {
-			exec(t, l.db, `INSERT INTO ledger_waiting (body) VALUES ('{"at": 1}')`)
+			exec(t, l.db, `INSERT INTO ledger_waiting (body, mac) VALUES ('{"at": 1}', $1)`, []byte("x"))
 		}, "was not written by this program"},
 	}
 	storetest.Databases(t, func(t *testing.T, open func() *store.DB) {
@@ -243,6 +246,25 @@ func rehashAbove(t *testing.T, l *Ledger) {
 	exec(t, l.db, `UPDATE ledger_tiles SET hashes = $1 WHERE level = 1`, join(above))
 }
 
+// Whoever can write the database, and does not have the ledger's key, puts in no
+// fact: not for Written, by which the vault tells a record's latest version, and
+// not into the signed tree.
+func TestAWaitingFactWithoutTheKeysMACCountsForNothing(t *testing.T) {
+	storetest.Databases(t, func(t *testing.T, open func() *store.DB) {
+		l, _ := days(t, open(), 3)
+		subject := id.New[id.Patient]()
+		forgery := string(encode(Fact{At: time.Now(), Kind: "vault.written", Subject: string(subject), Record: "R", Version: 9, Hash: Nothing[:]}))
+		exec(t, l.db, `INSERT INTO ledger_waiting (body, mac) VALUES ($1, $2)`, forgery, mac(seal.NewKey(), forgery))
+		if got, err := l.Written(t.Context(), string(subject)); err == nil {
+			t.Errorf("a forged fact is taken for a write: %v", got)
+		}
+		wantFinding(t, verify(t, l), "was not written by this program")
+		if _, err := l.Sequence(t.Context()); !errors.Is(err, ErrBroken) {
+			t.Errorf("a forged fact gets a number: %v", err)
+		}
+	})
+}
+
 // rewrite makes the whole ledger anew with the real key, as its thief can.
 func rewrite(t *testing.T, l *Ledger, change func([]string) []string) {
 	t.Helper()
@@ -258,7 +280,7 @@ func rewrite(t *testing.T, l *Ledger, change func([]string) []string) {
 		exec(t, l.db, "DELETE FROM ledger_"+table)
 	}
 	for _, body := range change(bodies) {
-		exec(t, l.db, `INSERT INTO ledger_waiting (body) VALUES ($1)`, body)
+		exec(t, l.db, `INSERT INTO ledger_waiting (body, mac) VALUES ($1, $2)`, body, mac(l.key.waiting, body))
 	}
 	if err := l.db.Update(t.Context(), l.begin); err != nil {
 		t.Fatal(err)

@@ -53,6 +53,7 @@ type DB struct {
 	write *sql.DB // where the writer takes its one connection from
 
 	stmts sync.Map // query -> *sql.Stmt on pool
+	with  sync.Map // see Attach
 	kept  atomic.Int64
 
 	queue   chan *update
@@ -194,4 +195,15 @@ func (db *DB) closePools() {
 	if db.write != nil {
 		db.write.Close()
 	}
+}
+
+// Attach gives every Tx of this database something that is not in it, such as
+// the key that tells a program's own rows from those of somebody who can only
+// write the database. Call it when the database is opened.
+func (db *DB) Attach(key, value any) { db.with.Store(key, value) }
+
+// Attached returns what was given with Attach; nil if nothing was.
+func (tx *Tx) Attached(key any) any {
+	value, _ := tx.w.db.with.Load(key)
+	return value
 }

@@ -179,7 +179,7 @@ func killed(t *testing.T, dir, from string, after time.Duration, env ...string) 
 }
 
 func TestACancelledImportLeavesWholePatientsAndResumes(t *testing.T) {
-	const patients = 60
+	const patients = 400
 	from := crowd(t, patients)
 	want := content(t, from)
 	for _, after := range []int{1, 10, 30} {

@@ -3,6 +3,7 @@
 CREATE TABLE ledger_waiting (
 	id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- order of writing
 	body TEXT NOT NULL,
+	mac BYTEA NOT NULL, -- made with the ledger's key, which is not in the database
 	subject TEXT GENERATED ALWAYS AS (body::JSON ->> 'subject') STORED
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000); -- it empties all the time
 CREATE INDEX ledger_waiting_subject ON ledger_waiting (subject, id) WHERE subject IS NOT NULL;

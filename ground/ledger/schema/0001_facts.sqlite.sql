@@ -3,6 +3,7 @@
 CREATE TABLE ledger_waiting (
 	id INTEGER PRIMARY KEY, -- order of writing
 	body TEXT NOT NULL,
+	mac BLOB NOT NULL, -- made with the ledger's key, which is not in the database
 	subject TEXT GENERATED ALWAYS AS (body ->> '$.subject') VIRTUAL
 );
 CREATE INDEX ledger_waiting_subject ON ledger_waiting (subject) WHERE subject IS NOT NULL;
