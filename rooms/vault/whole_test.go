@@ -90,3 +90,53 @@ func outside(t *testing.T, h *house, sql string) {
 		t.Fatal(err)
 	}
 }
+
+// A record's older row, put back together with a fact that says it is the newest.
+func TestAnOlderRowWithAForgedFactIsRefused(t *testing.T) {
+	h := newHouse(t)
+	p := h.admit(t, h.jo, "Aldridge", "Sam", h.joTeam)
+	rec := h.write(t, h.jo, p, Chart, "what was said first")
+	type stored struct {
+		version, keyed, at, size int64
+		head, box, sum           []byte
+	}
+	var old stored
+	var body string
+	scan := func(query string, arg any, into ...any) {
+		t.Helper()
+		if err := h.db.QueryRowContext(t.Context(), query, arg).Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scan(`SELECT version, keyed, at, size, head, box, sum FROM vault_records WHERE record = $1`, rec, &old.version, &old.keyed, &old.at, &old.size, &old.head, &old.box, &old.sum)
+	scan(`SELECT body FROM ledger_waiting WHERE body LIKE $1`, `%chart.`+string(rec)+`%`, &body)
+	b, _ := h.Begin(h.jo)
+	c, err := b.In(h.jo, p, Chart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(h.jo, c, Draft{Record: rec, Version: 1, Body: []byte("what was put right")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Commit(h.jo); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.read(h.jo, p, Chart, rec); err != nil || got != "what was put right" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	err = h.db.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `UPDATE vault_records SET version = $1, keyed = $2, at = $3, size = $4, head = $5, box = $6, sum = $7 WHERE record = $8`,
+			old.version, old.keyed, old.at, old.size, old.head, old.box, old.sum, rec)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(t.Context(), `INSERT INTO ledger_waiting (body, mac) VALUES ($1, $2)`, body, make([]byte, 32))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.read(h.jo, p, Chart, rec); err == nil {
+		t.Fatalf("the older row reads as the newest: %q", got)
+	}
+}
