@@ -32,12 +32,17 @@ func makeDemo(ctx context.Context, dir, origin string, m madeUp, log *slog.Logge
 	if _, err := newSettings(dir, "house.db", origin, &m, time.Now()); err != nil {
 		return nil, err
 	}
+	return peopleDemo(ctx, dir, log, step)
+}
+
+// peopleDemo fills the new made-up house in dir, in whatever database it is.
+func peopleDemo(ctx context.Context, dir string, log *slog.Logger, step func(done, total int)) (codes map[string]seal.Code, err error) {
 	h, err := openHouse(ctx, dir, log)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	p := madeup.New(m.Seed, m.Patients, m.Day)
+	p := madeup.New(h.MadeUp.Seed, h.MadeUp.Patients, h.MadeUp.Day)
 	codes, care, err := h.hire(ctx, p)
 	if err != nil {
 		return nil, err

@@ -363,7 +363,6 @@ type robbery struct {
 	found    *loot
 	doors    identity.Attempted
 	records  vault.Attempted
-	fromRows int
 }
 
 // rob tries everything in a copy that could be a key on everything that is

@@ -238,12 +238,12 @@ func addresses(pattern string, values map[string][]string) []string {
 }
 
 // bodies are what is posted: right, torn, of the wrong kind, far too long.
-func bodies(record id.Record) map[string]func() (kind string, body io.Reader) {
+func bodies(record id.Record, care id.Team) map[string]func() (kind string, body io.Reader) {
 	form := url.Values{
 		"family": {typed[0]}, "given": {typed[1]}, "born": {"1931-07-13"}, "phones": {typed[3]}, "mails": {typed[6]}, "address": {typed[0] + " Lane 4"},
 		"contact-name": {typed[1]}, "safe": {typed[4]}, "insurance": {typed[8]}, "q": {typed[7]}, "another": {"yes"}, "version": {"1"},
 		"form": {"free"}, "record": {string(record)}, "f-note": {typed[4]}, "act": {"sign"}, "on": {"2026-11-23"},
-		"name": {typed[0]}, "label": {typed[4]}, "practice": {typed[0]}, "key": {typed[4]},
+		"name": {typed[0]}, "label": {typed[4]}, "practice": {typed[0]}, "key": {typed[4]}, "care": {string(care)},
 	}
 	sent := func(kind, text string) func() (string, io.Reader) {
 		return func() (string, io.Reader) { return kind, strings.NewReader(text) }
@@ -346,10 +346,14 @@ func TestNothingAboutAPatientComesOutBesideThePage(t *testing.T) {
 	defer done()
 	s.commands(h, dir, codes["owner-1"])
 	values, note := s.places(h, owner)
+	care, err := h.identity.OwnTeam(owner, id.From(owner).Person)
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	for _, who := range []string{"owner-1", "clinician-1", "front-desk-1", "nobody"} {
 		g := s.visitor(h, base, who, codes)
-		g.everywhere(values, note)
+		g.everywhere(values, note, care)
 	}
 	t.Logf("answers: %v, %d hung up, %d pages showed a patient", s.said, s.hung, s.full)
 	for _, status := range []int{200, 303, 400, 401, 403, 404, 409, 413, 422} {
@@ -370,7 +374,7 @@ func TestNothingAboutAPatientComesOutBesideThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(s.log.String())
-	g.everywhere(values, note)
+	g.everywhere(values, note, care)
 	said := s.log.String()
 	s.clean("the log of a failing database", said)
 	if len(said) == before || s.said[http.StatusInternalServerError] == 0 {
@@ -390,7 +394,7 @@ func TestNothingAboutAPatientComesOutBesideThePage(t *testing.T) {
 }
 
 // everywhere goes to every address, with everything that can be posted.
-func (g *guest) everywhere(values map[string][]string, note id.Record) {
+func (g *guest) everywhere(values map[string][]string, note id.Record, care id.Team) {
 	g.Helper()
 	last := ""
 	for _, pattern := range routes(g.T) {
@@ -404,7 +408,7 @@ func (g *guest) everywhere(values map[string][]string, note id.Record) {
 				g.ask(method, path, "", nil)
 				continue
 			}
-			for _, make := range bodies(note) {
+			for _, make := range bodies(note, care) {
 				kind, body := make()
 				g.ask(method, path, kind, body)
 			}

@@ -301,11 +301,9 @@ func TestSearchFindsAnyPartOfNameBirthDateAndPhone(t *testing.T) {
 
 func TestTheDirectoryIsTheSameAfterMergingAndLoading(t *testing.T) {
 	h := newHouse(t)
-	var names []string
 	for i := range 2500 {
 		name := fmt.Sprintf("Name%04d", (i*7919)%2500)
 		h.admit(t, h.jo, name, "Kim", h.joTeam)
-		names = append(names, name)
 	}
 	again := New(h.Config)
 	for _, v := range []*Vault{h.Vault, again} {
