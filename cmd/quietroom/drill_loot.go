@@ -360,9 +360,9 @@ func (l *loot) value(at string, b []byte) {
 
 // robbery is what became of one copy.
 type robbery struct {
-	found    *loot
-	doors    identity.Attempted
-	records  vault.Attempted
+	found   *loot
+	doors   identity.Attempted
+	records vault.Attempted
 }
 
 // rob tries everything in a copy that could be a key on everything that is
