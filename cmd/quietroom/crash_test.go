@@ -53,13 +53,18 @@ func work(ctx context.Context, what, dir, codeFile string) error {
 	fmt.Println("begun")
 	for i := 0; ; i++ {
 		if what == "rekey" {
-			if err := h.rekey(ctx, code); err != nil {
+			epoch, err := h.rekey(ctx, code)
+			if err != nil {
 				return err
 			}
+			fmt.Println("key", epoch)
 		}
-		if err := h.noteDown(ctx, code, some[i%len(some)]); err != nil {
+		p := some[i%len(some)]
+		rec, err := h.noteDown(ctx, code, p)
+		if err != nil {
 			return err
 		}
+		fmt.Println("note", p, rec)
 	}
 }
 
@@ -73,18 +78,14 @@ func (h *house) allPatients(ctx context.Context) (all []id.Patient, err error) {
 	return all, nil
 }
 
-// noteDown writes one note durably, and says so.
-func (h *house) noteDown(ctx context.Context, code seal.Code, p id.Patient) error {
+// noteDown signs in and writes one note, durably.
+func (h *house) noteDown(ctx context.Context, code seal.Code, p id.Patient) (id.Record, error) {
 	ctx, done, err := h.identity.Enter(ctx, code)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer done()
-	rec, err := h.writeNote(ctx, p, 2000)
-	if err == nil {
-		fmt.Println("note", p, rec)
-	}
-	return err
+	return h.writeNote(ctx, p, 2000)
 }
 
 func (h *house) writeNote(ctx context.Context, p id.Patient, size int) (rec id.Record, err error) {
@@ -107,20 +108,20 @@ func noteText(p id.Patient, size int) []byte {
 	return []byte(strings.Repeat(string(p)+" ", size/27))
 }
 
-// rekey gives the writer's care team a new key.
-func (h *house) rekey(ctx context.Context, code seal.Code) error {
+// rekey gives the writer's care team a new key, and returns its number.
+func (h *house) rekey(ctx context.Context, code seal.Code) (epoch uint64, err error) {
 	u, err := h.identity.UnlockCode(ctx, code.Auth(), code.KEK())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer u.Wipe()
 	team, err := h.identity.OwnTeam(ctx, u.Person)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	roster, err := h.identity.Roster(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	now, _ := roster.Team(string(team))
 	var members []id.Person
@@ -128,10 +129,9 @@ func (h *house) rekey(ctx context.Context, code seal.Code) error {
 		members = append(members, id.Person(m))
 	}
 	if err := h.identity.Rotate(ctx, u, team, members); err != nil {
-		return err
+		return 0, err
 	}
-	fmt.Println("key", now.Epoch+1)
-	return nil
+	return now.Epoch + 1, nil
 }
 
 // killPoints is at how many moments a test kills.

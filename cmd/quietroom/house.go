@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,7 @@ type house struct {
 	mux      *web.Mux
 	layers   []layer.Layer
 	served   atomic.Bool // people come in through a browser
+	reserve  int64       // bytes of the disk that stay free for facts; see door
 }
 
 // openHouse takes a house's directory for this process and opens all its rooms.
@@ -54,7 +56,7 @@ func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err
 	if err != nil {
 		return nil, err
 	}
-	h := &house{settings: s, log: log}
+	h := &house{settings: s, log: log, reserve: 64 << 20}
 	defer func() {
 		if err != nil {
 			h.close()
@@ -96,7 +98,7 @@ func (h *house) furnish() {
 		v.Recovery = h.identity
 	}
 	h.vault = vault.New(v)
-	door := vault.Door{Vault: h.vault}
+	door := h.door()
 	h.exchange = exchange.New(exchange.Config{Vault: door, Originals: h.papers, Practice: h.practiceName, Now: time.Now})
 	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Now: time.Now})
 	h.home = home.New(home.Config{
@@ -119,6 +121,24 @@ func (h *house) furnish() {
 			l.Mount(h.mux)
 		}
 	}
+}
+
+// door is the vault for the rooms that write: closed to writing a little before
+// the disk is full. Opening a chart needs a fact, and a fact needs some space.
+func (h *house) door() door { return door{vault.Door{Vault: h.vault}, h} }
+
+type door struct {
+	vault.Door
+	house *house
+}
+
+// Begin is Vault.Begin, or store.ErrFull in words for people.
+func (d door) Begin(ctx context.Context) (layer.Batch, error) {
+	if free, err := freeSpace(d.house.dir); err == nil && free < d.house.reserve {
+		return nil, &web.Error{Status: http.StatusInsufficientStorage, Text: "The server’s disk is full, so nothing more can be written. What is here can be read as always.",
+			Fix: "Please tell whoever looks after the server that it needs space. Keep what you wrote until then.", Err: store.ErrFull}
+	}
+	return d.Door.Begin(ctx)
 }
 
 // people gives the chart the names that colleagues use.

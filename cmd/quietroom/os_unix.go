@@ -18,6 +18,13 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
+// freeSpace is how many bytes the disk under a directory has left for this user.
+func freeSpace(dir string) (int64, error) {
+	var s unix.Statfs_t
+	err := unix.Statfs(dir, &s)
+	return int64(s.Bavail) * int64(s.Bsize), err
+}
+
 // harden keeps keys out of core dumps: the process writes none.
 func harden() {
 	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})

@@ -284,7 +284,11 @@ func bodies(record id.Record, care id.Team) map[string]func() (kind string, body
 // taintedHouse is a made-up house, served, whose log is kept.
 func taintedHouse(t *testing.T) (*house, *tainted, map[string]seal.Code, string) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "house")
+	return taintedHouseIn(t, filepath.Join(t.TempDir(), "house"))
+}
+
+func taintedHouseIn(t *testing.T, dir string) (*house, *tainted, map[string]seal.Code, string) {
+	t.Helper()
 	m := madeUp{Seed: 23, Patients: 40, Day: today()}
 	s := newTainted(t, m)
 	log := slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
