@@ -75,6 +75,13 @@ func (c *call) demo(ctx context.Context, o demoOptions) error {
 	if err := alreadyServed(o.dir); err != nil {
 		return err
 	}
+	if !o.noServe { // better now than after a minute of drills
+		l, err := net.Listen("tcp", o.listen)
+		if err != nil {
+			return fmt.Errorf("%s is taken; choose another with --listen, or end with --no-serve: %w", o.listen, err)
+		}
+		l.Close()
+	}
 	began := time.Now()
 	bar := c.progress(fmt.Sprintf("Making %s patients", grouped(o.patients)))
 	m := madeUp{Seed: o.seed, Patients: o.patients, Day: today()}
