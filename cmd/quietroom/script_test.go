@@ -175,6 +175,10 @@ var scriptWords = map[string]func(ts *testscript.TestScript, neg bool, args []st
 			ts.Fatalf("the house has %d patients", n)
 		}
 	},
+	// differ FILE OTHER: waits until the two files are not the same.
+	"differ": func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(eventually(func() bool { return ts.ReadFile(args[0]) != ts.ReadFile(args[1]) }))
+	},
 	// patient DIR NAME: sets NAME to some patient's identifier.
 	"patient": func(ts *testscript.TestScript, _ bool, args []string) {
 		db, err := sql.Open("sqlite", filepath.Join(ts.MkAbs(args[0]), "house.db"))
