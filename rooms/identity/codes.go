@@ -79,6 +79,7 @@ func (i *Identity) spend(ctx context.Context, u *Unlocked, a id.Actor, auth, kek
 	if err != nil {
 		return nil, err
 	}
+	u.ring.keep(roster) // somebody may have been taken out of a team since the code was typed
 	s, err := i.newSeed(roster, u, auth, kek)
 	if err != nil {
 		return nil, err

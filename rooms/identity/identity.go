@@ -137,6 +137,19 @@ func (i *Identity) Roster(ctx context.Context) (*seal.Roster, error) {
 	return r, err
 }
 
+// known returns the list as this process read it last, without asking the
+// database where it need not: each request and each list of teams reads it anew,
+// and a key may be asked for inside of a transaction.
+func (i *Identity) known(ctx context.Context) (*seal.Roster, error) {
+	i.mu.Lock()
+	r, grew := i.roster, i.grew
+	i.mu.Unlock()
+	if r != nil && !grew {
+		return r, nil
+	}
+	return i.Roster(ctx)
+}
+
 // checkedChain reads entries that came since the last call and checks them.
 // Entries that were checked before are not read again; whoever changes them in
 // the database is noticed by the pin at the next sign-in and by Recheck.

@@ -27,13 +27,28 @@ func (r *ring) add(team id.Team, epoch uint64, key seal.Key) {
 }
 
 func (r *ring) wipe() {
-	for _, keys := range r.Teams {
-		for epoch := range keys {
-			keys[epoch] = seal.Key{} // clear alone forgets entries and leaves their bytes
-		}
-		clear(keys)
+	for team := range r.Teams {
+		r.drop(team)
 	}
-	clear(r.Teams)
+}
+
+// drop wipes and forgets the keys of one team.
+func (r *ring) drop(team id.Team) {
+	keys := r.Teams[team]
+	for epoch := range keys {
+		keys[epoch] = seal.Key{} // delete alone forgets entries and leaves their bytes
+	}
+	clear(keys)
+	delete(r.Teams, team)
+}
+
+// keep drops the keys of teams that the signed list does not have the person in.
+func (r *ring) keep(roster *seal.Roster) {
+	for team := range r.Teams {
+		if !member(roster, team, r.Person) {
+			r.drop(team)
+		}
+	}
 }
 
 // bytes writes the ring: each text with its length, each key with its number.

@@ -31,14 +31,15 @@ func (i *Identity) Teams(ctx context.Context) ([]layer.Team, error) {
 	for _, name := range roster.Teams() {
 		t, _ := roster.Team(name)
 		team := layer.Team{ID: id.Team(name), Kind: t.Kind, Name: names.teams[id.Team(name)], Epoch: t.Epoch, Inbox: t.Inbox}
-		team.Mine = mine != nil && mine.Teams[team.ID] != nil
+		team.Mine = mine != nil && mine.Teams[team.ID] != nil && member(roster, team.ID, mine.Person)
 		teams = append(teams, team)
 	}
 	return teams, nil
 }
 
 // TeamKey returns a key of a team that the acting person is in. It is handed to
-// the vault alone.
+// the vault alone. What a ring still holds of a team that its person was taken
+// out of since the sign-in is not handed out: ErrNoKey.
 func (i *Identity) TeamKey(ctx context.Context, team id.Team, epoch uint64) (seal.Key, error) {
 	r := ringFrom(ctx)
 	if r == nil {
@@ -48,7 +49,21 @@ func (i *Identity) TeamKey(ctx context.Context, team id.Team, epoch uint64) (sea
 	if !ok {
 		return seal.Key{}, ErrNoKey
 	}
+	roster, err := i.known(ctx)
+	if err != nil {
+		return seal.Key{}, err
+	}
+	if !member(roster, team, r.Person) {
+		return seal.Key{}, ErrNoKey
+	}
 	return k, nil
+}
+
+// member tells whether the signed list has a person in a team now.
+func member(roster *seal.Roster, team id.Team, p id.Person) bool {
+	t, _ := roster.Team(string(team))
+	who, ok := roster.Person(string(p))
+	return ok && !who.Gone && slices.Contains(t.Members, string(p))
 }
 
 // FormTeam makes a team with its first key. The signer need not be a member.

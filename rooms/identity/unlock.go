@@ -125,7 +125,8 @@ func (i *Identity) unlock(ctx context.Context, p id.Person, doorID string, seed 
 }
 
 // openRing opens every team key sealed to the person, and keeps those only that
-// the practice signed.
+// the practice signed. A box of a team that the person is no member of is left
+// alone: it may have been put back from an old copy.
 func (i *Identity) openRing(ctx context.Context, u *Unlocked, roster *seal.Roster) (*ring, error) {
 	boxes, err := teamBoxes(ctx, i.DB, string(u.Person))
 	if err != nil {
@@ -133,6 +134,9 @@ func (i *Identity) openRing(ctx context.Context, u *Unlocked, roster *seal.Roste
 	}
 	r := newRing(u.Person)
 	for _, b := range boxes {
+		if !member(roster, b.team, u.Person) {
+			continue
+		}
 		key, err := u.user.OpenKey(b.box, i.teamSlot(string(u.Person), b.team, b.epoch))
 		if err == nil {
 			err = roster.CheckTeamKey(string(b.team), b.epoch, key)
