@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -27,6 +28,7 @@ import (
 	"quietroom/ground/id"
 	"quietroom/ground/seal"
 	"quietroom/ground/web"
+	"quietroom/layer"
 	"quietroom/madeup"
 	"quietroom/madeup/find"
 	"quietroom/rooms/chart"
@@ -624,10 +626,23 @@ func TestADrillsReportNamesNobody(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "list.txt"), []byte(strings.Join(s.known, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	said := s.command("drill", "theft", "--dir", dir, "--json")
-	if !strings.Contains(said, `"held":false`) || !strings.Contains(said, "list.txt") || !strings.Contains(said, "exit 1") {
-		t.Errorf("a list of all patients in the house was not found: %.500s", said)
+	copied := t.TempDir()
+	if err := takeHouse(t.Context(), dir, copied); err != nil {
+		t.Fatal(err)
 	}
-	s.clean("the drill's report", said)
-	s.clean("the drill's report after row-swap", s.command("drill", "row-swap", "--dir", dir, "--sabotage"))
+	trial := testTrial(t, 20)
+	stage := &layer.Stage{Copy: copied, Trial: &trial.Trial, Known: slices.Values(s.known), Step: func(int, int) {}}
+	r, err := trial.theft().Run(t.Context(), stage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	printReports(&said, []layer.Report{r})
+	if err := json.NewEncoder(&said).Encode(r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Held == nil || *r.Held || !strings.Contains(said.String(), "list.txt") {
+		t.Errorf("a list of all patients in the house was not found: %.500s", said.String())
+	}
+	s.clean("the drill's report", said.String())
 }
