@@ -161,6 +161,24 @@ func TestAPatientWhoDoesNotExistAndOneOutOfReachReadAlike(t *testing.T) {
 	h.want(404, "rivera", "GET", page(p, "/notes/", string(id.New[id.Record]())), nil)
 }
 
+func TestNobodyElseBeginsAnEmptyChart(t *testing.T) {
+	h := newHouse(t)
+	p := h.sam()
+	sheet := h.want(200, "rivera", "GET", page(p, "/notes/new"), nil).Body.String()
+	for _, who := range []string{"desk", "bello"} {
+		h.want(404, who, "GET", page(p, "/notes/new"), nil)
+		for _, act := range []string{"keep", "sign"} {
+			h.want(404, who, "POST", page(p, "/notes"), h.filled(sheet, act, map[string]string{"data": "not theirs to write"}))
+		}
+		if w := h.upload(who, p, "a.txt", strings.NewReader("not theirs to add")); w.Code != 404 {
+			t.Errorf("%s adds a file and gets %d", who, w.Code)
+		}
+	}
+	got := h.want(200, "rivera", "GET", page(p, "/all"), nil).Body.String()
+	lacks(t, got, "Progress note", "a.txt")
+	h.want(303, "rivera", "POST", page(p, "/notes"), h.filled(sheet, "sign", map[string]string{"data": "mine"}))
+}
+
 func TestTheFrontDeskSeesTheCardAndAKindSentence(t *testing.T) {
 	h := newHouse(t)
 	p := h.sam()

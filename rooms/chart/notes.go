@@ -101,18 +101,53 @@ func (c *Chart) blank(w http.ResponseWriter, r *http.Request, f form, of id.Reco
 	d := draft{Record: id.New[id.Record](), Form: f, Of: of, On: c.Now().Format(time.DateOnly)}
 	// The chart is opened before anybody writes, so that nobody writes a page
 	// that cannot be kept.
-	chart, err := c.Vault.Open(r.Context(), p, layer.PartChart)
-	if err == nil {
-		defer chart.Close()
-		if of != "" {
-			if note, err := readNote(r.Context(), chart, of); err != nil || note.about.Signed == 0 || note.about.Of != "" {
-				return errors.Join(errNotHere, err)
-			}
-		}
-	} else if !errors.Is(err, layer.ErrUnknown) || of != "" {
+	if of == "" {
+		err = c.mayWrite(r.Context(), p)
+	} else {
+		err = c.takesAddenda(r.Context(), p, of)
+	}
+	if err != nil {
 		return err
 	}
 	return c.sheet(w, r, http.StatusOK, p, notePage{Draft: d})
+}
+
+// mayWrite returns nil for a person of the patient's care team. A chart that
+// holds nothing yet has no key that keeps others out: there the card decides.
+func (c *Chart) mayWrite(ctx context.Context, p id.Patient) error {
+	chart, err := c.Vault.Open(ctx, p, layer.PartChart)
+	if err == nil {
+		chart.Close()
+		return nil
+	}
+	if !errors.Is(err, layer.ErrUnknown) {
+		return err
+	}
+	card, _, err := c.card(ctx, p)
+	if err != nil {
+		return err
+	}
+	teams, err := c.People.Teams(ctx)
+	if err != nil {
+		return err
+	}
+	if outside(card, teams) != nil {
+		return errNotHere
+	}
+	return nil
+}
+
+// takesAddenda returns nil for a signed note that addenda may be written to.
+func (c *Chart) takesAddenda(ctx context.Context, p id.Patient, of id.Record) error {
+	chart, err := c.Vault.Open(ctx, p, layer.PartChart)
+	if err != nil {
+		return err
+	}
+	defer chart.Close()
+	if note, err := readNote(ctx, chart, of); err != nil || note.about.Signed == 0 || note.about.Of != "" {
+		return errors.Join(errNotHere, err)
+	}
+	return nil
 }
 
 // sheet shows the page on which a note is written.
@@ -298,6 +333,9 @@ func readDraft(r *http.Request) (d draft, err error) {
 // keep writes a draft or the signed note. Where somebody else wrote the same
 // note meanwhile, it writes nothing and returns what is there.
 func (c *Chart) keep(ctx context.Context, p id.Patient, d draft, sign bool) (version uint64, other *stored, err error) {
+	if err := c.mayWrite(ctx, p); err != nil {
+		return 0, nil, err
+	}
 	b, err := c.Vault.Begin(ctx)
 	if err != nil {
 		return 0, nil, err
