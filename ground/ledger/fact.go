@@ -42,9 +42,9 @@ const maxWord = 64
 
 // Append writes a fact in the act's own transaction, so that one never stands
 // without the other. It refuses whatever is not an identifier or a fixed word;
-// the error names the field and never repeats its content. Until the fact has
-// its number in the signed tree, a MAC under the ledger's key stands for it:
-// whoever can write the database alone can put in no fact, not even for a moment.
+// the error names the field and never repeats its content. Beside the fact goes
+// a MAC under the ledger's key, which every lookup checks: whoever can write the
+// database alone puts in no fact, not even until the next Verify.
 func Append(ctx context.Context, tx *store.Tx, f Fact) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("append a fact: %w", err)

@@ -77,7 +77,7 @@ func (l *Ledger) Follow(ctx context.Context, from int64) iter.Seq2[Entry, error]
 	return func(yield func(Entry, error) bool) {
 		next := max(from, 1)
 		for {
-			rows, err := l.page(ctx, statement{`SELECT n, body FROM ledger_facts WHERE n >= $1 ORDER BY n LIMIT $2`, []any{next, pageSize}})
+			rows, err := l.page(ctx, statement{`SELECT n, body, mac FROM ledger_facts WHERE n >= $1 ORDER BY n LIMIT $2`, []any{next, pageSize}})
 			if ctx.Err() != nil {
 				return
 			}
@@ -113,11 +113,12 @@ type Write struct {
 func (w Write) Removed() bool { return string(w.Hash) == string(Nothing[:]) }
 
 // Written returns the latest write of each record of a subject, by the facts
-// that carry a hash. Facts that are not numbered yet count, so that what was
-// written a moment ago can be opened.
+// that carry a hash: the one with the highest version, whatever its number, so
+// that an older fact that is put in again supersedes nothing. Facts that are not
+// numbered yet count, so that what was written a moment ago can be opened.
 func (l *Ledger) Written(ctx context.Context, subject string) (map[string]Write, error) {
-	rows, err := l.page(ctx, statement{`SELECT n, body, CAST(NULL AS BYTEA) FROM ledger_facts WHERE n IN
-			(SELECT MAX(n) FROM ledger_facts WHERE subject = $1 AND written IS NOT NULL GROUP BY written)
+	rows, err := l.page(ctx, statement{`SELECT n, body, mac FROM ledger_facts WHERE n IN (SELECT n FROM
+			(SELECT n, row_number() OVER (PARTITION BY written ORDER BY version DESC, n) AS place FROM ledger_facts WHERE subject = $1 AND written IS NOT NULL) AS w WHERE place = 1)
 		UNION ALL SELECT 0, body, mac FROM (SELECT body, mac FROM ledger_waiting WHERE subject = $1 ORDER BY id) AS w`, []any{subject}})
 	if err != nil {
 		return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
@@ -128,7 +129,7 @@ func (l *Ledger) Written(ctx context.Context, subject string) (map[string]Write,
 		if err != nil {
 			return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
 		}
-		if e.Subject == subject && e.Record != "" && e.Hash != nil {
+		if was, ok := written[e.Record]; e.Subject == subject && e.Record != "" && e.Hash != nil && (!ok || e.Version > was.Version) {
 			written[e.Record] = Write{Version: e.Version, Hash: e.Hash}
 		}
 	}
@@ -177,7 +178,7 @@ func (q Query) sql(cursor int64, limit int, wait bool) statement {
 	if !q.Until.IsZero() {
 		and = append(and, "at < "+arg(q.Until.UnixMilli()))
 	}
-	numbered := `SELECT n, body, CAST(NULL AS BYTEA) FROM ledger_facts WHERE ` + strings.Join(and, " AND ") + ` ORDER BY n` + order + ` LIMIT ` + arg(limit)
+	numbered := `SELECT n, body, mac FROM ledger_facts WHERE ` + strings.Join(and, " AND ") + ` ORDER BY n` + order + ` LIMIT ` + arg(limit)
 	waiting := `SELECT 0, body, mac FROM ledger_waiting ORDER BY id` + order
 	switch {
 	case !wait:
@@ -205,7 +206,7 @@ func (q Query) matches(r row) bool {
 type row struct {
 	n    int64 // 0: waiting
 	body string
-	bad  bool // waiting, and not written by this program
+	bad  bool // not written by this program
 }
 
 func (r row) entry() (Entry, error) {
@@ -219,12 +220,12 @@ func (r row) entry() (Entry, error) {
 	return Entry{Fact: f, N: r.n}, nil
 }
 
-// errForeign means that a waiting fact was put in by somebody who has the
+// errForeign means that a fact was put in or changed by somebody who has the
 // database and not the ledger's key.
-var errForeign = fmt.Errorf("a waiting fact was not written by this program: %w", ErrBroken)
+var errForeign = fmt.Errorf("it was not written by this program: %w", ErrBroken)
 
-// wrote tells whether a waiting fact was written by this program. Without the
-// signing key nobody can tell.
+// wrote tells whether a fact was written by this program. Without the signing
+// key nobody can tell before the tree is verified.
 func (l *Ledger) wrote(body string, m []byte) bool {
 	return l.key.signer == nil || subtle.ConstantTimeCompare(m, mac(l.key.waiting, body)) == 1
 }
@@ -242,11 +243,11 @@ func (l *Ledger) page(ctx context.Context, s statement) ([]row, error) {
 	var all []row
 	for rows.Next() {
 		var r row
-		var m []byte // in the third column, where waiting facts are asked for
+		var m []byte // in the third column, where facts are looked up and not verified
 		if err := rows.Scan([]any{&r.n, &r.body, &m}[:len(columns)]...); err != nil {
 			return nil, err
 		}
-		r.bad = (r.n == 0 || m != nil) && !l.wrote(r.body, m)
+		r.bad = len(columns) == 3 && !l.wrote(r.body, m)
 		all = append(all, r)
 	}
 	return all, rows.Err()

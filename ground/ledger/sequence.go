@@ -170,8 +170,8 @@ func (l *Ledger) readWaiting(ctx context.Context, tx *store.Tx) (bodies [][]byte
 // move gives the facts that were read, up to the id last, their numbers after
 // size. It insists on their count: none may come or go between two statements.
 func move(ctx context.Context, tx *store.Tx, size, last, count int64) error {
-	added, err := tx.ExecContext(ctx, `INSERT INTO ledger_facts (n, body)
-		SELECT $1 + row_number() OVER (ORDER BY id), body FROM ledger_waiting WHERE id <= $2 ORDER BY id`, size, last)
+	added, err := tx.ExecContext(ctx, `INSERT INTO ledger_facts (n, body, mac)
+		SELECT $1 + row_number() OVER (ORDER BY id), body, mac FROM ledger_waiting WHERE id <= $2 ORDER BY id`, size, last)
 	if err != nil {
 		return fmt.Errorf("give numbers: %w", err)
 	}

@@ -84,6 +84,9 @@ func (v *verification) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if v.report.Finding, err = v.l.tables(ctx); err != nil || v.report.Finding != nil {
+		return err
+	}
 	if err := v.readHeads(ctx); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"slices"
 
 	"quietroom/ground/id"
 	"quietroom/ground/ledger"
@@ -72,7 +72,13 @@ func (b *Batch) Admit(ctx context.Context, card Card) (id.Patient, error) {
 	if err != nil {
 		return "", err
 	}
-	return p, b.putCard(ctx, c, card, 0, "vault.admitted")
+	if err := b.putCard(ctx, c, card, 0, "vault.admitted"); err != nil {
+		return "", err
+	}
+	// The chart's key is made with the patient: who cares is settled by whoever
+	// takes the patient in, and not by whoever writes first.
+	_, err = b.create(ctx, p, Chart, card)
+	return p, err
 }
 
 // ready tells whether more than the first patients may be admitted. Where they
@@ -111,8 +117,14 @@ func notReady(full bool) error {
 	}
 }
 
-// SetCard replaces what the identity compartment holds. version is the one that was read.
+// SetCard replaces what the identity compartment holds, but for who cares: see
+// SetCare. version is the one that was read.
 func (b *Batch) SetCard(ctx context.Context, c *Compartment, card Card, version uint64) error {
+	was, _, err := c.Card(ctx)
+	if err != nil {
+		return err
+	}
+	card.Care = was.Care
 	return b.putCard(ctx, c, card, version, "vault.written")
 }
 
@@ -143,7 +155,7 @@ func (b *Batch) In(ctx context.Context, p id.Patient, part string) (*Compartment
 	if card, ok := b.cards[p]; ok {
 		return b.create(ctx, p, part, card)
 	}
-	c, err := b.v.Open(ctx, p, part)
+	c, err := b.open(ctx, p, part)
 	if errors.Is(err, ErrUnknown) && part != Identity {
 		card, err := b.v.careOf(ctx, p)
 		if err != nil {
@@ -151,6 +163,15 @@ func (b *Batch) In(ctx context.Context, p id.Patient, part string) (*Compartment
 		}
 		return b.create(ctx, p, part, card)
 	}
+	return c, err
+}
+
+// open opens an existing compartment for this batch.
+func (b *Batch) open(ctx context.Context, p id.Patient, part string) (*Compartment, error) {
+	if c, ok := b.made[opening{patient: p, part: part}]; ok {
+		return c, nil
+	}
+	c, err := b.v.Open(ctx, p, part)
 	if err != nil {
 		return nil, err
 	}
@@ -176,8 +197,12 @@ func (v *Vault) careOf(ctx context.Context, p id.Patient) (Card, error) {
 
 // create makes the first key of a compartment and wraps it for every team that cares.
 func (b *Batch) create(ctx context.Context, p id.Patient, part string, card Card) (*Compartment, error) {
+	caring, err := b.teams.caring(part, card.Care)
+	if err != nil {
+		return nil, err
+	}
 	c := &Compartment{v: b.v, teams: b.teams, ring: &ring{patient: p, part: part, newest: 1, keys: map[uint64]seal.Key{1: seal.NewKey()}}, written: map[string]ledger.Write{}}
-	if err := b.wrapNewest(ctx, c, card); err != nil {
+	if err := b.share(ctx, c, caring, "vault.keyed"); err != nil {
 		return nil, err
 	}
 	b.made[opening{patient: p, part: part}] = c
@@ -185,42 +210,60 @@ func (b *Batch) create(ctx context.Context, p id.Patient, part string, card Card
 	return c, nil
 }
 
-func (b *Batch) wrapNewest(ctx context.Context, c *Compartment, card Card) error {
+// share wraps the newest key for each team, states under the key itself who they
+// are, and has the ledger remember both.
+func (b *Batch) share(ctx context.Context, c *Compartment, caring []layer.Team, kind string) error {
 	r := c.ring
-	caring, err := b.teams.caring(r.part, card.Care)
-	if err != nil {
-		return err
-	}
+	version, key := r.newest, r.keys[r.newest]
+	r.care, r.stale = nil, false
 	for _, team := range caring {
-		w, err := b.v.wrapFor(ctx, b.teams, r.patient, r.part, r.newest, r.keys[r.newest], team)
+		w, err := b.v.wrapFor(ctx, b.teams, r.patient, r.part, version, key, team)
 		if err != nil {
 			return err
 		}
+		r.care = append(r.care, share{team.ID, team.Epoch})
 		b.writes = append(b.writes, func(ctx context.Context, tx *store.Tx) error { return addWrap(ctx, tx, r.patient, r.part, w) })
 	}
+	plain, err := json.Marshal(r.care)
+	if err != nil {
+		return err
+	}
+	r.stated = key.Seal(plain, b.v.careSlot(r.patient, r.part, version))
+	stated := r.stated
+	b.writes = append(b.writes, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO vault_care (patient, part, version, box) VALUES ($1, $2, $3, $4)`, r.patient, r.part, version, stated)
+		return err
+	})
+	b.fact(ctx, ledger.Fact{Kind: kind, Subject: string(r.patient), Part: r.part, Record: keyRecord(r.part), Version: int64(version), Hash: r.hash()})
+	c.written[keyRecord(r.part)] = ledger.Write{Version: int64(version), Hash: r.hash()}
 	return nil
 }
 
-// rekey makes a new version of the compartment's key, if a team that holds it
-// has a newer key than the wrap: nothing is written under a key that somebody
-// who left could hold.
+// rekey makes a new version of the compartment's key where the newest is stale:
+// nothing is written under a key that somebody who left could hold, or that
+// somebody else vouched for. It goes to the teams that the key itself names.
 func (b *Batch) rekey(ctx context.Context, c *Compartment) error {
-	r := c.ring
-	if !r.stale {
+	if !c.ring.stale {
 		return nil
 	}
-	card, ok := b.cards[r.patient]
-	if !ok {
-		var err error
-		if card, err = b.v.careOf(ctx, r.patient); err != nil {
-			return err
+	caring := make([]layer.Team, 0, len(c.ring.care))
+	for _, s := range c.ring.care {
+		team, ok := b.teams.by(s.Team)
+		if !ok {
+			return fmt.Errorf("%w: team %s, which holds %s of patient %s, is unknown", ErrChanged, s.Team, c.ring.part, c.ring.patient)
 		}
+		caring = append(caring, team)
 	}
+	return b.renew(ctx, c, caring)
+}
+
+// renew makes a new version of a compartment's key for these teams.
+func (b *Batch) renew(ctx context.Context, c *Compartment, caring []layer.Team) error {
+	r := c.ring
 	old := r.keys[r.newest]
 	r.newest++
 	r.keys[r.newest] = seal.NewKey()
-	r.stale = false
-	if err := b.wrapNewest(ctx, c, card); err != nil {
+	if err := b.share(ctx, c, caring, "vault.rekeyed"); err != nil {
 		return err
 	}
 	version, box := r.newest, r.keys[r.newest].SealKey(old, b.v.olderSlot(r.patient, r.part, r.newest))
@@ -228,8 +271,71 @@ func (b *Batch) rekey(ctx context.Context, c *Compartment) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO vault_older (patient, part, version, box) VALUES ($1, $2, $3, $4)`, r.patient, r.part, version, box)
 		return err
 	})
-	b.fact(ctx, ledger.Fact{Kind: "vault.rekeyed", Subject: string(r.patient), Part: r.part, Record: keyRecord(r.part), Version: int64(version), Hash: keyHash(r.keys[version])})
 	return nil
+}
+
+// SetCare changes who cares for a patient. Whoever does it holds the chart. The
+// new teams read what was written before; a team that is taken out keeps what it
+// could read, loses its wraps, and reads nothing that is written later.
+func (b *Batch) SetCare(ctx context.Context, p id.Patient, care []id.Team) error {
+	identity, err := b.In(ctx, p, Identity)
+	if err != nil {
+		return err
+	}
+	card, version, err := identity.Card(ctx)
+	if err != nil {
+		return err
+	}
+	card.Care = care
+	for _, part := range []string{Chart, Billing} {
+		caring, err := b.teams.caring(part, care)
+		if err != nil {
+			return err
+		}
+		c, err := b.open(ctx, p, part)
+		if errors.Is(err, ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := b.renew(ctx, c, caring); err != nil {
+			return err
+		}
+		b.unwrapOthers(p, part, caring)
+	}
+	b.fact(ctx, ledger.Fact{Kind: "vault.care-changed", Subject: string(p)})
+	return b.putCard(ctx, identity, card, version, "vault.written")
+}
+
+// unwrapOthers takes away the wraps of teams that do not care any more.
+func (b *Batch) unwrapOthers(p id.Patient, part string, caring []layer.Team) {
+	b.writes = append(b.writes, func(ctx context.Context, tx *store.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT DISTINCT team FROM vault_wraps WHERE patient = $1 AND part = $2`, p, part)
+		if err != nil {
+			return err
+		}
+		var gone []id.Team
+		for rows.Next() {
+			var team id.Team
+			if err := rows.Scan(&team); err != nil {
+				rows.Close()
+				return err
+			}
+			if !slices.ContainsFunc(caring, func(t layer.Team) bool { return t.ID == team }) {
+				gone = append(gone, team)
+			}
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+		for _, team := range gone {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM vault_wraps WHERE patient = $1 AND part = $2 AND team = $3`, p, part, team); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (b *Batch) fact(ctx context.Context, f ledger.Fact) {
@@ -306,25 +412,27 @@ func (b *Batch) PutStream(ctx context.Context, c *Compartment, d Draft, body io.
 	if d.Record == "" {
 		d.Record = id.New[id.Record]()
 	}
-	// The key that seals the stream has to be the one the row names.
+	// The stream's slot names the key version of its row.
 	if err := b.rekey(ctx, c); err != nil {
 		return "", err
 	}
-	name := string(id.New[id.Record]())
-	size, err := b.seal(ctx, c, d, name, io.MultiReader(bytes.NewReader(start), body))
+	// A key of its own binds the stream to this row: no other stream fits.
+	name, key := string(id.New[id.Record]()), seal.NewKey()
+	defer key.Wipe()
+	size, err := b.seal(ctx, c, d, name, key, io.MultiReader(bytes.NewReader(start), body))
 	if err != nil {
 		return "", err
 	}
 	return d.Record, b.putRow(ctx, c, d, "vault.written", size, func(uint64) (string, []byte, error) {
-		return name, []byte(strconv.FormatInt(size, 10)), nil
+		return name, key[:], nil
 	})
 }
 
 // seal streams a body into a blob and returns its plain size.
-func (b *Batch) seal(ctx context.Context, c *Compartment, d Draft, name string, body io.Reader) (int64, error) {
+func (b *Batch) seal(ctx context.Context, c *Compartment, d Draft, name string, key seal.Key, body io.Reader) (int64, error) {
 	pr, pw := io.Pipe()
 	sealed := make(chan int64, 1)
-	key, slot := c.ring.keys[c.ring.newest], c.slot("file", d.Record, d.Version+1, c.ring.newest)
+	slot := c.slot("file", d.Record, d.Version+1, c.ring.newest)
 	go func() {
 		var size int64
 		w, err := key.SealStream(pw, slot)

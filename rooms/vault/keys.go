@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -20,8 +21,15 @@ type ring struct {
 	part    string
 	newest  uint64
 	keys    map[uint64]seal.Key
-	teams   []id.Team // for whom the newest key is wrapped
-	stale   bool      // one of them has a newer key: the next write makes a new version
+	care    []share // for whom the newest key is wrapped
+	stated  []byte  // the sealed statement of it
+	stale   bool    // the next write makes a new version
+}
+
+// share is one team that holds a compartment's key, under that team's key of a number.
+type share struct {
+	Team  id.Team `json:"t"`
+	Epoch uint64  `json:"e"`
 }
 
 func (r *ring) wipe() { clear(r.keys) }
@@ -56,9 +64,17 @@ func (v *Vault) tagSlot(p id.Patient, part string, version, epoch uint64) seal.S
 // keyRecord is the name under which a new key version stands in the ledger.
 func keyRecord(part string) string { return "key." + part }
 
-func keyHash(k seal.Key) []byte {
-	sum := sha256.Sum256(k.Commitment())
+// hash is what the ledger keeps of the newest key and of who holds it.
+func (r *ring) hash() []byte {
+	stated := sha256.Sum256(r.stated)
+	sum := sha256.Sum256(append(r.keys[r.newest].Commitment(), stated[:]...))
 	return sum[:]
+}
+
+func (v *Vault) careSlot(p id.Patient, part string, version uint64) seal.Slot {
+	s := v.slot("care", "", p, part)
+	s.Version = version
+	return s
 }
 
 // wrapFor wraps a compartment's key for a team: under the team's key where the
@@ -141,33 +157,49 @@ func (v *Vault) openKeys(ctx context.Context, all teams, p id.Patient, part stri
 		return nil, ErrUnknown
 	}
 	r := &ring{patient: p, part: part, newest: wraps[0].version, keys: map[uint64]seal.Key{}}
-	err = ErrNotYours
 	for _, w := range wraps {
-		if w.version == r.newest {
-			r.teams = append(r.teams, w.team)
-			if t, ok := all.by(w.team); ok && t.Epoch > w.epoch {
-				r.stale = true
-			}
+		if w.version != r.newest { // a team that is taken out keeps what it could read, and gets no newer key
+			break
 		}
-		if len(r.keys) > 0 {
+		key, err := v.unwrap(ctx, all, p, part, w)
+		if errors.Is(err, ErrNotYours) {
 			continue
 		}
-		key, e := v.unwrap(ctx, all, p, part, w)
-		switch {
-		case e == nil:
-			r.keys[w.version] = key
-			err = nil
-		case !errors.Is(e, ErrNotYours):
-			return nil, e
+		if err != nil {
+			return nil, err
 		}
+		// Who vouches for a key in an inbox may know names, and need not belong to
+		// the team: one reads under such a key, and writes under one of one's own.
+		r.keys[w.version], r.stale = key, w.inbox
+		if err := v.openCare(ctx, all, r); err != nil {
+			return nil, err
+		}
+		return r, v.openOlder(ctx, r)
+	}
+	return nil, ErrNotYours
+}
+
+// openCare reads for whom the newest key is wrapped. Where one of those teams
+// has got a newer key since, somebody who left may hold this one.
+func (v *Vault) openCare(ctx context.Context, all teams, r *ring) error {
+	changed := fmt.Errorf("%w: who holds key %d of %s of patient %s", ErrChanged, r.newest, r.part, r.patient)
+	err := v.DB.QueryRowContext(ctx, `SELECT box FROM vault_care WHERE patient = $1 AND part = $2 AND version = $3`, r.patient, r.part, r.newest).Scan(&r.stated)
+	if errors.Is(err, sql.ErrNoRows) {
+		return changed
 	}
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("read keys of patient %s: %w", r.patient, err)
 	}
-	if _, ok := r.keys[r.newest]; !ok { // a team that is taken out keeps what it could read, and gets no newer key
-		return nil, ErrNotYours
+	plain, err := r.keys[r.newest].Open(r.stated, v.careSlot(r.patient, r.part, r.newest))
+	if err != nil || json.Unmarshal(plain, &r.care) != nil {
+		return changed
 	}
-	return r, v.openOlder(ctx, r)
+	for _, s := range r.care {
+		if t, ok := all.by(s.Team); !ok || t.Epoch > s.Epoch {
+			r.stale = true
+		}
+	}
+	return nil
 }
 
 func (v *Vault) openOlder(ctx context.Context, r *ring) error {
@@ -194,7 +226,7 @@ func (v *Vault) olderSlot(p id.Patient, part string, version uint64) seal.Slot {
 
 func (v *Vault) readWraps(ctx context.Context, p id.Patient, part string) ([]wrap, error) {
 	rows, err := v.DB.QueryContext(ctx, `SELECT version, team, epoch, inbox, box, tag, tagged FROM vault_wraps
-		WHERE patient = $1 AND part = $2 ORDER BY version DESC`, p, part)
+		WHERE patient = $1 AND part = $2 ORDER BY version DESC, inbox`, p, part)
 	if err != nil {
 		return nil, fmt.Errorf("read keys of patient %s: %w", p, err)
 	}

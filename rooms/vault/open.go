@@ -100,7 +100,7 @@ func (v *Vault) missing(ctx context.Context, p id.Patient, part string, reason e
 	if err != nil {
 		return err
 	}
-	if writtenIn(written, part) > 0 {
+	if _, keyed := written[keyRecord(part)]; keyed {
 		return fmt.Errorf("%w: the keys of %s of patient %s are gone", ErrChanged, part, p)
 	}
 	return reason
@@ -110,10 +110,7 @@ func (v *Vault) missing(ctx context.Context, p id.Patient, part string, reason e
 // deleted newer key would let a leaver's key come back into use.
 func (c *Compartment) checkKeys() error {
 	w, ok := c.written[keyRecord(c.ring.part)]
-	switch {
-	case !ok && c.ring.newest == 1:
-		return nil
-	case ok && uint64(w.Version) == c.ring.newest && bytes.Equal(w.Hash, keyHash(c.ring.keys[c.ring.newest])):
+	if ok && uint64(w.Version) == c.ring.newest && bytes.Equal(w.Hash, c.ring.hash()) {
 		return nil
 	}
 	return fmt.Errorf("%w: the newest key of %s of patient %s", ErrChanged, c.ring.part, c.ring.patient)
@@ -275,16 +272,6 @@ func (c *Compartment) catchUp(ctx context.Context) error {
 	return err
 }
 
-// writtenIn counts the records of a compartment that the ledger knows.
-func writtenIn(written map[string]ledger.Write, part string) (n int) {
-	for name, w := range written {
-		if strings.HasPrefix(name, part+".") && !w.Removed() {
-			n++
-		}
-	}
-	return n
-}
-
 // openHead compares a row with the ledger and opens what lists show of it.
 func (c *Compartment) openHead(ctx context.Context, r *row) error {
 	changed := fmt.Errorf("%w: record %s of patient %s", ErrChanged, r.Record, c.ring.patient)
@@ -374,7 +361,11 @@ func (c *Compartment) Stream(ctx context.Context, rec id.Record) (Entry, io.Read
 	if err != nil {
 		return Entry{}, nil, fmt.Errorf("read record %s: %w", rec, err)
 	}
-	return r.Entry, stream{key.OpenStream(sealed, c.slot("file", rec, r.Version, r.keyed)), sealed}, nil
+	own, err := seal.KeyFrom(body)
+	if err != nil {
+		return Entry{}, nil, errors.Join(fmt.Errorf("%w: record %s of patient %s", ErrChanged, rec, c.ring.patient), sealed.Close())
+	}
+	return r.Entry, stream{own.OpenStream(sealed, c.slot("file", rec, r.Version, r.keyed)), sealed}, nil
 }
 
 type stream struct {

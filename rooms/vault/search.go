@@ -270,11 +270,12 @@ func (v *Vault) recordSearch(ctx context.Context, keys *dirKeys, f Found) error 
 	slot := v.slot("shown", "", "", "")
 	slot.Record = ref
 	box := key.Seal(shown.Bytes(), slot)
+	sum := sha256.Sum256(box)
 	err = v.DB.Update(ctx, func(tx *store.Tx) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO vault_shown (ref, epoch, box) VALUES ($1, $2, $3)`, ref, team.Epoch, box); err != nil {
 			return err
 		}
-		return ledger.Append(ctx, tx, ledger.Fact{At: now, Actor: a, Kind: "vault.searched", Version: int64(len(f.Lines)), Ref: ref})
+		return ledger.Append(ctx, tx, ledger.Fact{At: now, Actor: a, Kind: "vault.searched", Version: int64(len(f.Lines)), Ref: ref, Hash: sum[:]})
 	})
 	if err == nil {
 		v.remember(o, now)

@@ -183,8 +183,11 @@ func TestOnlyTheCareTeamReadsANote(t *testing.T) {
 
 func TestTheFrontDeskHandsAPatientToAClinicianAndReadsNothing(t *testing.T) {
 	h := newHouse(t)
-	p := h.admit(t, h.desk, "Aldridge", "Sam", h.joTeam)
 	b, err := h.Begin(h.desk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := b.Admit(h.desk, Card{Family: "Aldridge", Given: "Sam", Care: []id.Team{h.joTeam}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,6 +223,7 @@ func TestEveryOpeningIsAFact(t *testing.T) {
 		}
 		return n
 	}
+	h.now = h.now.Add(openFor + time.Second) // writing opened it too
 	before := opened()
 	for range 3 {
 		if _, err := h.read(h.jo, p, Chart, rec); err != nil {

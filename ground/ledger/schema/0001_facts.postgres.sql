@@ -15,16 +15,18 @@ CREATE INDEX ledger_waiting_subject ON ledger_waiting (subject, id) WHERE subjec
 CREATE TABLE ledger_facts (
 	n BIGINT PRIMARY KEY,
 	body TEXT NOT NULL,
+	mac BYTEA NOT NULL DEFAULT '', -- as of a waiting fact: verify needs it not, every lookup does
 	at BIGINT GENERATED ALWAYS AS ((body::JSON ->> 'at')::BIGINT) STORED,
 	kind TEXT GENERATED ALWAYS AS (body::JSON ->> 'kind') STORED,
 	subject TEXT GENERATED ALWAYS AS (body::JSON ->> 'subject') STORED,
 	record TEXT GENERATED ALWAYS AS (body::JSON ->> 'record') STORED,
+	version BIGINT GENERATED ALWAYS AS ((body::JSON ->> 'version')::BIGINT) STORED,
 	written TEXT GENERATED ALWAYS AS (CASE WHEN body::JSON ->> 'hash' IS NOT NULL THEN body::JSON ->> 'record' END) STORED
 );
 CREATE INDEX ledger_facts_at ON ledger_facts (at, n);
 CREATE INDEX ledger_facts_kind ON ledger_facts (kind, n);
 CREATE INDEX ledger_facts_subject ON ledger_facts (subject, n) WHERE subject IS NOT NULL;
-CREATE INDEX ledger_facts_written ON ledger_facts (subject, written, n) WHERE written IS NOT NULL;
+CREATE INDEX ledger_facts_written ON ledger_facts (subject, written, version, n) WHERE written IS NOT NULL;
 
 -- The tree: row (level, tile) holds up to 256 hashes of 32 bytes, each the
 -- root over 256^level facts.

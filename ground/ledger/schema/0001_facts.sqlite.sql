@@ -14,16 +14,18 @@ CREATE INDEX ledger_waiting_subject ON ledger_waiting (subject) WHERE subject IS
 CREATE TABLE ledger_facts (
 	n INTEGER PRIMARY KEY,
 	body TEXT NOT NULL,
+	mac BLOB NOT NULL DEFAULT x'', -- as of a waiting fact: verify needs it not, every lookup does
 	at INTEGER GENERATED ALWAYS AS (body ->> '$.at') VIRTUAL,
 	kind TEXT GENERATED ALWAYS AS (body ->> '$.kind') VIRTUAL,
 	subject TEXT GENERATED ALWAYS AS (body ->> '$.subject') VIRTUAL,
 	record TEXT GENERATED ALWAYS AS (body ->> '$.record') VIRTUAL,
+	version INTEGER GENERATED ALWAYS AS (body ->> '$.version') VIRTUAL,
 	written TEXT GENERATED ALWAYS AS (CASE WHEN body ->> '$.hash' IS NOT NULL THEN body ->> '$.record' END) VIRTUAL
 );
 CREATE INDEX ledger_facts_at ON ledger_facts (at);
 CREATE INDEX ledger_facts_kind ON ledger_facts (kind);
 CREATE INDEX ledger_facts_subject ON ledger_facts (subject) WHERE subject IS NOT NULL;
-CREATE INDEX ledger_facts_written ON ledger_facts (subject, written) WHERE written IS NOT NULL;
+CREATE INDEX ledger_facts_written ON ledger_facts (subject, written, version) WHERE written IS NOT NULL;
 
 -- The tree: row (level, tile) holds up to 256 hashes of 32 bytes, each the
 -- root over 256^level facts.

@@ -28,6 +28,16 @@ CREATE TABLE vault_older (
 	box     BYTEA NOT NULL,
 	PRIMARY KEY (patient, part, version)
 );
+-- For whom a key is wrapped, with the number of each team's key: sealed under the
+-- key itself, so that neither a row nor somebody of another team decides who gets
+-- the next one.
+CREATE TABLE vault_care (
+	patient TEXT NOT NULL,
+	part    TEXT NOT NULL,
+	version BIGINT NOT NULL,
+	box     BYTEA NOT NULL,
+	PRIMARY KEY (patient, part, version)
+);
 CREATE TABLE vault_records (
 	record  TEXT PRIMARY KEY,
 	patient TEXT NOT NULL,
