@@ -374,7 +374,10 @@ func (c *Chart) keep(ctx context.Context, p id.Patient, d draft, sign bool) (ver
 	}
 	err = b.Commit(ctx)
 	if errors.Is(err, layer.ErrConflict) {
-		other, err = c.reread(ctx, p, d.Record)
+		other, err := c.reread(ctx, p, d.Record)
+		if errors.Is(err, layer.ErrUnknown) { // it stands in another chart, or is no note
+			err = layer.ErrConflict
+		}
 		return 0, other, err
 	}
 	return d.Version + 1, nil, err
@@ -412,7 +415,10 @@ func (c *Chart) reread(ctx context.Context, p id.Patient, rec id.Record) (*store
 	}
 	defer chart.Close()
 	note, err := readNote(ctx, chart, rec)
-	return &note, err
+	if err != nil {
+		return nil, err
+	}
+	return &note, nil
 }
 
 // onDay is when a session was: on the day that the sheet names, at the hour it

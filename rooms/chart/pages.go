@@ -49,6 +49,15 @@ var errNotHere = &web.Error{
 	Back:   "/patients",
 }
 
+// errElsewhere is for words that would stand where something else stands
+// already, and that nobody's page shows.
+var errElsewhere = &web.Error{
+	Status: http.StatusConflict,
+	Text:   "Something else was kept in this place meanwhile, so nothing of yours was.",
+	Fix:    "Go back and copy your words, then begin on a new sheet.",
+	Back:   "/patients",
+}
+
 // inWords turns what the vault says into what a person reads.
 func inWords(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -56,6 +65,8 @@ func inWords(h web.Handler) web.Handler {
 		switch {
 		case errors.Is(err, layer.ErrUnknown), errors.Is(err, layer.ErrNotYours):
 			return errNotHere
+		case errors.Is(err, layer.ErrConflict):
+			return errElsewhere
 		case errors.Is(err, layer.ErrChanged):
 			return &web.Error{Text: "What is stored here is not what was written, so it stays closed.", Fix: "Nothing was changed by you. Tell the owner: the ledger says what was written, and a backup may still hold it.", Back: "/patients", Err: err}
 		}
