@@ -73,7 +73,11 @@ func (i *Identity) ask(ctx context.Context, c ceremony) (question, error) {
 		return question{}, err
 	}
 	defer clear(b)
-	if err := i.kept.put(ctx, keptCeremony, c.id, b, i.Now().Add(ceremonyLasts)); err != nil {
+	kind := keptCeremony
+	if fromFriend(ctx) {
+		kind = keptFriend
+	}
+	if err := i.kept.put(ctx, kind, c.id, b, i.Now().Add(ceremonyLasts)); err != nil {
 		return question{}, err
 	}
 	return question{Ceremony: c.id, Seal: ephemeral.Public()}, nil
@@ -88,7 +92,10 @@ func (i *Identity) answer(r *http.Request, what string) (reply, *ceremony, error
 	if id.Check(in.Ceremony) != nil {
 		return in, nil, errTorn
 	}
-	b, err := i.kept.take(r.Context(), keptCeremony, in.Ceremony, i.Now())
+	b, err := i.kept.take(r.Context(), keptFriend, in.Ceremony, i.Now())
+	if errors.Is(err, errGone) {
+		b, err = i.kept.take(r.Context(), keptCeremony, in.Ceremony, i.Now())
+	}
 	if errors.Is(err, errGone) {
 		i.refuse(r.Context(), "late")
 		return in, nil, errLate

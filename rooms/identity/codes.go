@@ -198,6 +198,24 @@ func (i *Identity) enrol(w http.ResponseWriter, r *http.Request, p id.Person) er
 	return nil
 }
 
+// knownBrowser names the browser of a request in which anybody has used a
+// passkey before, by the hash of its cookie; empty for every other one.
+func (i *Identity) knownBrowser(r *http.Request) (string, error) {
+	secret := cookieBytes(r, knownCookie)
+	if secret == nil {
+		return "", nil
+	}
+	hash := sha256.Sum256(secret)
+	var n int
+	if err := i.DB.QueryRowContext(r.Context(), `SELECT COUNT(*) FROM identity_browsers WHERE hash = $1`, hash[:]).Scan(&n); err != nil {
+		return "", fmt.Errorf("find a known browser: %w", err)
+	}
+	if n == 0 {
+		return "", nil
+	}
+	return hex.EncodeToString(hash[:]), nil
+}
+
 // enrolled tells whether a person used a passkey in this browser; of anybody
 // where no person is given.
 func (i *Identity) enrolled(r *http.Request, p id.Person) (bool, error) {

@@ -53,7 +53,8 @@ func (i *Identity) runPushSpam(ctx context.Context, stage *layer.Stage) (layer.R
 		return report, nil
 	}
 	start := time.Now()
-	// Sabotage: one bucket for all networks, as a lock-out by person would be.
+	// Sabotage: one bucket for all networks, as a lock-out by person would be; and
+	// the person's browser is not known: see sample.
 	from := func(r *http.Request) string { return r.Header.Get(networkHeader) }
 	if stage.Sabotage {
 		from = func(*http.Request) string { return "everybody" }
@@ -218,6 +219,9 @@ func (s *spam) sample(ctx context.Context) {
 	b.Device = s.person.Device
 	b.Forget(web.SessionCookie)
 	b.Forget(web.ProofCookie)
+	if s.stage.Sabotage {
+		b.Forget(knownCookie)
+	}
 	err := b.SignIn(ctx)
 	took := time.Since(start)
 	if err != nil && ctx.Err() == nil {

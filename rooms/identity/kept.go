@@ -18,7 +18,8 @@ import (
 const (
 	keptSession   = "session"   // a sealed ring, up to 12 hours
 	keptProof     = "proof"     // the second cookie, up to 10 minutes
-	keptCeremony  = "ceremony"  // a passkey's challenge, 2 minutes
+	keptCeremony  = "ceremony"  // a stranger's passkey challenge, 2 minutes
+	keptFriend    = "friend"    // the same of a session or of a known browser
 	keptTap       = "tap"       // a seed, sealed to the ticket that a tap gave, 2 minutes
 	keptClaim     = "claim"     // the link that founds the practice, 30 minutes
 	keptApproval  = "approval"  // an act that waits for an owner's tap, 10 minutes
@@ -26,7 +27,9 @@ const (
 )
 
 // mostCeremonies bounds what strangers can make the house keep: the oldest go
-// first, and somebody who signs in needs one for some seconds.
+// first, and somebody who signs in needs one for some seconds. One network has
+// 720 at most (doorBurst, and doorRefill for two minutes), so that it pushes out
+// nobody else's; and those of friends are not among them.
 const mostCeremonies = 20_000
 
 // errGone means that nothing is kept under this key, or not any more.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"quietroom/ground/id"
 	"quietroom/ground/ledger"
 	"quietroom/ground/store"
 	"quietroom/ground/web"
@@ -18,6 +19,11 @@ import (
 const (
 	doorBurst  = 120.0
 	doorRefill = 5.0 // a second
+	// A browser in which somebody has signed in here before asks on its own
+	// account: strangers in the same network, or behind the same proxy, never
+	// starve it. So does a session.
+	knownBurst, knownRefill     = 30.0, 0.5
+	sessionBurst, sessionRefill = 120.0, 1.0
 	// A typed code is throttled a second time, by the beginning of its hash.
 	codeBurst  = 5.0
 	codeRefill = 1.0 / 30
@@ -76,7 +82,7 @@ func (l *limits) allow(key string, burst, refill float64) bool {
 	b, ok := l.buckets[key]
 	if !ok {
 		if len(l.buckets) >= mostBuckets {
-			l.thin(now)
+			l.dropOne()
 		}
 		b = bucket{left: burst, burst: burst, refill: refill, at: now}
 	}
@@ -111,26 +117,25 @@ func (l *limits) pretend(from func(*http.Request) string) (undo func()) {
 	}
 }
 
-// thin forgets the buckets that are full again, and if there are none, any: a
-// forgotten bucket lets somebody try more, and locks nobody out.
-func (l *limits) thin(now time.Time) {
+// dropOne forgets any one bucket: that lets somebody try more, and locks nobody
+// out. It is all that a request pays for when there are too many.
+func (l *limits) dropOne() {
+	for key := range l.buckets {
+		delete(l.buckets, key)
+		return
+	}
+}
+
+// sweep forgets the buckets that are full again.
+func (l *limits) sweep() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
 	for key, b := range l.buckets {
 		if b.filled(now).left >= b.burst {
 			delete(l.buckets, key)
 		}
 	}
-	for key := range l.buckets {
-		if len(l.buckets) < mostBuckets {
-			return
-		}
-		delete(l.buckets, key)
-	}
-}
-
-func (l *limits) sweep() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.thin(l.now())
 }
 
 // errBusy is what a person reads whose network has asked too much.
@@ -140,15 +145,49 @@ var errBusy = &web.Error{
 	Fix:    "Wait half a minute and try again. Nobody is locked out.",
 }
 
-// limited holds back a network that asks too much.
+// errBusySession is what a person reads whose session has asked too much.
+var errBusySession = &web.Error{
+	Status: http.StatusTooManyRequests,
+	Text:   "Your passkey was asked for too often within a short time.",
+	Fix:    "Wait half a minute and try again.",
+}
+
+// limited holds back a network that asks too much, but for the browsers in it
+// that are known here.
 func (i *Identity) limited(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if !i.limits.allow("door "+i.limits.network(r), doorBurst, doorRefill) {
+		known, err := i.knownBrowser(r)
+		if err != nil {
+			return err
+		}
+		if known != "" {
+			r = r.WithContext(context.WithValue(r.Context(), knownKey{}, known))
+		}
+		own := known != "" && i.limits.allow("known "+known, knownBurst, knownRefill)
+		if !own && !i.limits.allow("door "+i.limits.network(r), doorBurst, doorRefill) {
 			i.refuse(r.Context(), "busy")
 			return errBusy
 		}
 		return h(w, r)
 	}
+}
+
+// paced holds back a session that asks too much.
+func (i *Identity) paced(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if !i.limits.allow("session "+string(id.From(r.Context()).Session), sessionBurst, sessionRefill) {
+			i.refuse(r.Context(), "busy")
+			return errBusySession
+		}
+		return h(w, r)
+	}
+}
+
+type knownKey struct{}
+
+// fromFriend tells whether a request comes from a known browser or out of a session.
+func fromFriend(ctx context.Context) bool {
+	return visitFrom(ctx) != nil || ctx.Value(knownKey{}) != nil
 }
 
 // refusals counts what did not get in, so that one fact a minute tells of all

@@ -36,7 +36,7 @@ func (i *Identity) mount(m *web.Mux) {
 	open("POST /code/begin", i.askToSend)
 	open("POST /code/finish", i.signInWithCode)
 	m.Handle("POST /session/renew", i.renew, web.Signed)
-	m.Handle("POST /tap/begin", i.askToTap, web.Signed)
+	m.Handle("POST /tap/begin", i.paced(i.askToTap), web.Signed)
 	m.Handle("POST /tap/finish", i.tap, web.Signed)
 
 	open("GET /claim/{token}", i.showClaim)
@@ -49,7 +49,7 @@ func (i *Identity) mount(m *web.Mux) {
 	m.Handle("POST /kit", i.setKit, web.Owner)
 
 	m.Handle("GET /doors", i.showDoors, web.Signed)
-	m.Handle("POST /doors/begin", i.askToAddPasskey, web.Signed)
+	m.Handle("POST /doors/begin", i.paced(i.askToAddPasskey), web.Signed)
 	m.Handle("POST /doors/passkey", i.addPasskey, web.Signed)
 	m.Handle("POST /doors/code", i.addCode, web.Signed)
 	m.Handle("GET /approve/{approval}", i.showApproval, web.Owner)
