@@ -14,6 +14,11 @@ import (
 // formLimit is how much a request may bring, in bytes, unless its handler is Big.
 const formLimit = 1 << 20
 
+// strangerLimit is how much a request may bring without a live session, in
+// bytes. The largest answer of a passkey, with its attestation, stays below
+// half of it.
+const strangerLimit = 32 << 10
+
 // patience is how long a large upload or download may stand still.
 const patience = time.Minute
 
@@ -30,6 +35,7 @@ var errTooLarge = &Error{
 // body counts what a request brings, and keeps a Big one alive while it moves.
 type body struct {
 	io.ReadCloser
+	limit int64
 	left  int64
 	alive func() // puts off the connection's deadlines; nil for a small body
 	over  bool
@@ -60,7 +66,8 @@ func (b *body) Read(p []byte) (int, error) {
 func Big(limit int64, h Handler) Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if b, ok := r.Body.(*body); ok {
-			b.left += limit - formLimit
+			b.left += limit - b.limit
+			b.limit = limit
 			b.alive = keepAlive(w)
 			b.alive()
 		}

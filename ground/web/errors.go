@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func (m *Mux) fail(w http.ResponseWriter, r *http.Request, err error) {
 		m.log(r, slog.LevelError, "answer broke off", p.Status, p.Reference, err)
 		panic(http.ErrAbortHandler) // half a page is never taken for a whole one
 	}
-	if p.log != nil {
+	if p.log != nil && !hungUp(r) {
 		m.log(r, slog.LevelError, "request failed", p.Status, p.Reference, p.log)
 	}
 	for _, k := range []string{"Content-Disposition", "Content-Length", "Content-Encoding", "ETag", "Last-Modified"} {
@@ -68,6 +69,10 @@ func (m *Mux) fail(w http.ResponseWriter, r *http.Request, err error) {
 		http.Error(w, calm, http.StatusInternalServerError)
 	}
 }
+
+// hungUp tells whether a stranger left before the answer. What fails then fails
+// by their doing, as often as they like.
+func hungUp(r *http.Request) bool { return !visitOf(r).signed && r.Context().Err() != nil }
 
 // problem is the page of an error; scripts get it as JSON.
 type problem struct {
@@ -182,7 +187,7 @@ func (m *Mux) recoverPanic(w *answer, r *http.Request) {
 	if e, ok := v.(runtime.Error); ok {
 		err = fmt.Errorf("%w: %w", err, e)
 	}
-	m.fail(w, r, err)
+	m.fail(w, r.WithContext(context.WithoutCancel(r.Context())), err) // a panic is logged, whoever left
 }
 
 // place names the functions that led to a panic, without their arguments.

@@ -181,7 +181,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve runs one handler behind its door.
 func (m *Mux) serve(w http.ResponseWriter, r *http.Request, h Handler, who Access) {
-	if err := m.guardForm(r); err != nil {
+	if err := m.guardOrigin(r); err != nil {
 		m.fail(w, r, err)
 		return
 	}
@@ -198,6 +198,12 @@ func (m *Mux) serve(w http.ResponseWriter, r *http.Request, h Handler, who Acces
 		return
 	}
 	if visitOf(r).left {
+		return
+	}
+	// Only now is anything read: what somebody sends who may not come in is
+	// never held in memory.
+	if err := m.guardForm(r); err != nil {
+		m.fail(w, r, err)
 		return
 	}
 	if err := h(w, r); err != nil {

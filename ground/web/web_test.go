@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -185,6 +186,77 @@ func TestAnotherSiteChangesNothing(t *testing.T) {
 		got := ask{"POST", "/notes", clinicianCookie, header, nil}.of(m)
 		if got.Code != 403 || len(m.kept) > 0 {
 			t.Errorf("%v gets %d, want 403", header, got.Code)
+		}
+	}
+}
+
+func TestAStrangerFillsNoLog(t *testing.T) {
+	torn := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	for name, a := range map[string]ask{
+		"from another site":        {"POST", "/open", "", map[string]string{"Origin": "https://elsewhere.example"}, nil},
+		"a torn form":              {"POST", "/open", "", torn, strings.NewReader("a=%zz")},
+		"a form that breaks off":   {"POST", "/open", "", torn, iotest.ErrReader(io.ErrUnexpectedEOF)},
+		"a form too large":         {"POST", "/open", "", torn, strings.NewReader("a=" + strings.Repeat("x", 2<<20))},
+		"an upload of nothing":     {"POST", "/open", "", map[string]string{"Content-Type": "multipart/form-data"}, strings.NewReader("x")},
+		"an upload without a door": {"POST", "/files", "", map[string]string{"Content-Type": "multipart/form-data; boundary=b"}, strings.NewReader("--b")},
+		"a wrong method":           {"DELETE", "/open", "", nil, nil},
+		"no such page":             {"POST", "/nowhere", "", nil, nil},
+		"a stale form":             {"POST", "/open", "unknown", nil, nil},
+		"a closed door":            {"POST", "/notes", "", nil, nil},
+	} {
+		m := newRoom(t, false)
+		if got := a.of(m); got.Code < 400 || m.log.Len() > 0 {
+			t.Errorf("%s gets %d and writes %q", name, got.Code, m.log)
+		}
+	}
+}
+
+func TestAStrangerWhoHangsUpFillsNoLog(t *testing.T) {
+	for cookie, logged := range map[string]bool{"": false, clinicianCookie: true} {
+		m := newRoom(t, false)
+		m.Handle("GET /asks", func(_ http.ResponseWriter, r *http.Request) error { return context.Cause(r.Context()) }, web.Anyone)
+		r := httptest.NewRequest("GET", "/asks", nil)
+		r.AddCookie(&http.Cookie{Name: web.SessionCookie, Value: cookie})
+		ctx, hangUp := context.WithCancel(r.Context())
+		hangUp()
+		m.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+		if got := m.log.Len() > 0; got != logged {
+			t.Errorf("with the cookie %q it is logged: %v, want %v", cookie, got, logged)
+		}
+	}
+}
+
+// counted is what a request brings, and how much of it was taken.
+type counted struct {
+	io.Reader
+	taken int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.taken += n
+	return n, err
+}
+
+func TestLittleIsTakenOfAStranger(t *testing.T) {
+	for _, c := range []struct {
+		path, cookie string
+		size         int
+		want, most   int
+	}{
+		{"/open", "", 32<<10 - 200, 303, 32 << 10},
+		{"/open", "", 1<<20 - 200, 413, 33 << 10},
+		{"/open", "unknown", 1<<20 - 200, 413, 33 << 10},
+		{"/notes", "", 1<<20 - 200, 401, 0},
+		{"/notes", "unknown", 1<<20 - 200, 401, 0},
+		{"/owners", clinicianCookie, 1<<20 - 200, 403, 0},
+		{"/open", clinicianCookie, 1<<20 - 200, 303, 1 << 20},
+	} {
+		values, header := form("note", strings.Repeat("x", c.size), web.TokenField, token(c.cookie))
+		body := &counted{Reader: values}
+		got := ask{"POST", c.path, c.cookie, header, body}.of(newRoom(t, false))
+		if got.Code != c.want || body.taken > c.most {
+			t.Errorf("%d bytes to %s with the cookie %q: got %d after %d bytes, want %d after %d at most", c.size, c.path, c.cookie, got.Code, body.taken, c.want, c.most)
 		}
 	}
 }
