@@ -91,8 +91,10 @@ func (s Server) run(ctx context.Context, l net.Listener, conf *tls.Config) error
 		WriteTimeout:      requestTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    headerLimit,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: mostStreams},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // handshakes of strangers: noise, and addresses
 	}
+	l = newCrowd(l, mostOpen, mostOfOne)
 	ended := make(chan error, 1)
 	go func() {
 		if conf != nil {

@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -71,6 +72,35 @@ func TestAnOrderlyEndLetsARequestFinish(t *testing.T) {
 	}
 	if s := <-got; s != "whole" {
 		t.Errorf("the last request got %q", s)
+	}
+}
+
+func TestAThousandOpenConnectionsAreNotLetGrow(t *testing.T) {
+	addr, end := serve(t, web.Server{Listen: "127.0.0.1:0", Handler: http.NotFoundHandler()})
+	defer func() {
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			_ = c.Close()
+		}
+	}()
+	for range 1030 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Skip("this machine does not open as many: ", err)
+		}
+		open = append(open, c)
+	}
+	c := open[len(open)-1]
+	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the last of 1,030 connections stays open: %v", err)
 	}
 }
 
