@@ -137,7 +137,7 @@ func (d *tampers) open(ctx context.Context, path string) (err error) {
 			}
 		}
 	}
-	return d.exec(ctx, `CREATE TABLE kept_facts AS SELECT n, body FROM ledger_facts`, `CREATE TABLE kept_tiles AS SELECT * FROM ledger_tiles`,
+	return d.exec(ctx, `CREATE TABLE kept_facts AS SELECT n, body, mac FROM ledger_facts`, `CREATE TABLE kept_tiles AS SELECT * FROM ledger_tiles`,
 		`CREATE TABLE kept_heads AS SELECT * FROM ledger_heads`, `CREATE UNIQUE INDEX kept_n ON kept_facts (n)`)
 }
 
@@ -254,9 +254,9 @@ func (d *tampers) restore(ctx context.Context, t touched) error {
 			_, err := tx.ExecContext(ctx, statement, args...)
 			return err
 		}
-		err := errors.Join(exec(`DELETE FROM ledger_facts WHERE n < 1 OR n >= $1`, t.from), exec(`INSERT INTO ledger_facts (n, body) SELECT n, body FROM kept_facts WHERE n >= $1`, t.from))
+		err := errors.Join(exec(`DELETE FROM ledger_facts WHERE n < 1 OR n >= $1`, t.from), exec(`INSERT INTO ledger_facts (n, body, mac) SELECT n, body, mac FROM kept_facts WHERE n >= $1`, t.from))
 		for _, n := range t.some {
-			err = errors.Join(err, exec(`INSERT INTO ledger_facts (n, body) SELECT n, body FROM kept_facts WHERE n = $1 ON CONFLICT (n) DO UPDATE SET body = excluded.body`, n))
+			err = errors.Join(err, exec(`INSERT INTO ledger_facts (n, body, mac) SELECT n, body, mac FROM kept_facts WHERE n = $1 ON CONFLICT (n) DO UPDATE SET body = excluded.body, mac = excluded.mac`, n))
 		}
 		for _, table := range []string{"tiles", "heads"} {
 			err = errors.Join(err, exec(`DELETE FROM ledger_`+table), exec(`INSERT INTO ledger_`+table+` SELECT * FROM kept_`+table))

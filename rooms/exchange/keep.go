@@ -3,6 +3,8 @@ package exchange
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,7 +76,7 @@ func (x *Exchange) patient(ctx context.Context, b layer.Batch, u fhir.Unit, care
 		if err != nil {
 			return unchanged, err
 		}
-		s, err := setOf(ctx, c)
+		s, err := setOf(ctx, c, layer.PartShared)
 		if err != nil {
 			return unchanged, err
 		}
@@ -113,7 +115,7 @@ func (x *Exchange) admit(ctx context.Context, b layer.Batch, u fhir.Unit, by map
 		if err != nil {
 			return err
 		}
-		if _, _, err := (set{c: c}).merge(ctx, b, by[part]); err != nil {
+		if _, _, err := (set{c: c, part: part}).merge(ctx, b, by[part]); err != nil {
 			return err
 		}
 	}
@@ -145,7 +147,7 @@ func (x *Exchange) keepShared(ctx context.Context, all []fhir.Resource) error {
 		if err != nil {
 			return unchanged, err
 		}
-		s, err := setOf(ctx, c)
+		s, err := setOf(ctx, c, layer.PartShared)
 		if err != nil {
 			return unchanged, err
 		}
@@ -237,6 +239,16 @@ func (s set) merged(ctx context.Context, all []fhir.Resource, fresh map[string]f
 	}
 }
 
+// record is the set's own identifier, the same for everybody who writes it: two
+// imports that both find none meet in layer.ErrConflict, and one starts again.
+func (s set) record() id.Record {
+	if s.found {
+		return s.entry.Record
+	}
+	sum := sha256.Sum256([]byte("quietroom resources " + string(s.c.Patient()) + " " + s.part))
+	return id.Record(base32.StdEncoding.EncodeToString(sum[:])[:26])
+}
+
 func (s set) write(ctx context.Context, b layer.Batch, h head, seq iter.Seq2[fhir.Resource, error]) error {
 	shown, err := json.Marshal(h)
 	if err != nil {
@@ -244,6 +256,6 @@ func (s set) write(ctx context.Context, b layer.Batch, h head, seq iter.Seq2[fhi
 	}
 	body := reader(seq)
 	defer body.Close()
-	_, err = b.PutStream(ctx, s.c, layer.Draft{Record: s.entry.Record, Version: s.entry.Version, Head: shown}, body)
+	_, err = b.PutStream(ctx, s.c, layer.Draft{Record: s.record(), Version: s.entry.Version, Head: shown}, body)
 	return err
 }

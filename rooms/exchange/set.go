@@ -127,17 +127,17 @@ type set struct {
 }
 
 // setOf finds the record of this room in a compartment.
-func setOf(ctx context.Context, c layer.Compartment) (set, error) {
+func setOf(ctx context.Context, c layer.Compartment, part string) (set, error) {
 	list, err := c.List(ctx)
 	if err != nil {
 		return set{}, err
 	}
 	for _, e := range list {
 		if h, ours := readHead(e.Head); ours {
-			return set{c: c, entry: e, head: h, found: true}, nil
+			return set{c: c, part: part, entry: e, head: h, found: true}, nil
 		}
 	}
-	return set{c: c}, nil
+	return set{c: c, part: part}, nil
 }
 
 // all yields the resources as they are stored, each with memory of its own.
@@ -183,7 +183,7 @@ func (x *Exchange) opened(ctx context.Context, p id.Patient, part string) (set, 
 	if err != nil {
 		return set{}, err
 	}
-	s, err := setOf(ctx, c)
+	s, err := setOf(ctx, c, part)
 	if err != nil {
 		c.Close()
 	}

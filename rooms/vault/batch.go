@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -378,18 +379,21 @@ func (b *Batch) putRow(ctx context.Context, c *Compartment, d Draft, kind string
 
 func writeRow(ctx context.Context, tx *store.Tx, p id.Patient, part string, r row) error {
 	if r.Version == 1 {
-		_, err := tx.ExecContext(ctx, `INSERT INTO vault_records (record, patient, part, version, keyed, at, head, box, sum, blob, size) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		res, err := tx.ExecContext(ctx, `INSERT INTO vault_records (record, patient, part, version, keyed, at, head, box, sum, blob, size) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			ON CONFLICT (record) DO NOTHING`,
 			r.Record, p, part, r.Version, r.keyed, r.At.UnixMilli(), r.head, r.box, r.sum, r.blob, r.Size)
-		if err != nil {
-			return fmt.Errorf("write record %s: %w", r.Record, err)
-		}
-		return nil
+		return one(res, err, r.Record)
 	}
 	res, err := tx.ExecContext(ctx, `UPDATE vault_records SET version = $1, keyed = $2, at = $3, head = $4, box = $5, sum = $6, blob = $7, size = $8
 		WHERE record = $9 AND patient = $10 AND part = $11 AND version = $12`,
 		r.Version, r.keyed, r.At.UnixMilli(), r.head, r.box, r.sum, r.blob, r.Size, r.Record, p, part, r.Version-1)
+	return one(res, err, r.Record)
+}
+
+// one insists that one row was written: else somebody else wrote it first.
+func one(res sql.Result, err error, rec id.Record) error {
 	if err != nil {
-		return fmt.Errorf("write record %s: %w", r.Record, err)
+		return fmt.Errorf("write record %s: %w", rec, err)
 	}
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
 		return errors.Join(ErrConflict, err)
