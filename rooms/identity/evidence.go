@@ -19,7 +19,7 @@ const evidenceLasts = 24 * time.Hour
 // evidence says what the signed list and the kept wraps show, without keys.
 func (i *Identity) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error] {
 	return func(yield func(layer.Evidence, error) bool) {
-		if !i.Founded() && !i.listed(ctx) {
+		if !i.Founded() && !i.remains(ctx) {
 			return // nothing was promised yet
 		}
 		err := i.Recheck(ctx) // every entry again, not only what came since

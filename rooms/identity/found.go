@@ -56,6 +56,7 @@ func (i *Identity) found(ctx context.Context, practice string, n *Newcomer, more
 	// The anchor comes first: after a crash between the two there is an anchor and
 	// no list, which counts as nothing, and the next founding replaces it. The
 	// other way round a lost anchor would look like a practice to be made anew.
+	before := i.Anchor.Root()
 	if err := i.Anchor.SetRoot(roster.Root); err != nil {
 		return fail(err)
 	}
@@ -63,10 +64,20 @@ func (i *Identity) found(ctx context.Context, practice string, n *Newcomer, more
 		return i.writeFounding(ctx, tx, practice, n, roster, first, teams, e.At)
 	})
 	if err != nil {
-		return fail(errors.Join(err, i.Anchor.SetRoot(nil)))
+		return fail(errors.Join(err, i.anchorAgain(before)))
 	}
 	i.forget()
 	return u, nil
+}
+
+// anchorAgain puts back the fingerprint from before a founding that failed: it
+// may be all that tells of a practice whose list was taken away. Where there was
+// none, the new one stays, and counts as nothing without its list.
+func (i *Identity) anchorAgain(before []byte) error {
+	if before == nil {
+		return nil
+	}
+	return i.Anchor.SetRoot(before)
 }
 
 // Founded tells whether the practice has its first owner.
@@ -93,6 +104,21 @@ func (i *Identity) listed(ctx context.Context) bool {
 // know. Founding another one over it would destroy its keys.
 var errNoAnchor = errors.New("identity: the database holds a practice, and the anchor that belongs to it is missing; bring the anchor back from where the house's own files are kept")
 
+// remains tells whether anything of a practice is in the database; true where
+// that cannot be found out.
+func (i *Identity) remains(ctx context.Context) bool {
+	for _, table := range []string{"roster", "practice", "people", "doors", "teams", "team_keys", "pins", "browsers"} {
+		var some bool
+		if err := i.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM identity_`+table+`)`).Scan(&some); err != nil || some {
+			return true
+		}
+	}
+	return false
+}
+
+// errListGone means that a practice lived here and its signed list was taken away.
+var errListGone = errors.New("identity: the database holds people or keys of a practice, and the signed list of them is gone; bring back the newest backup")
+
 // mayFound tells why a practice cannot be founded here, if so.
 func (i *Identity) mayFound(ctx context.Context) error {
 	switch {
@@ -100,6 +126,8 @@ func (i *Identity) mayFound(ctx context.Context) error {
 		return ErrFounded
 	case i.listed(ctx):
 		return errNoAnchor
+	case i.remains(ctx):
+		return errListGone
 	}
 	return nil
 }
