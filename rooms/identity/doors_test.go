@@ -757,7 +757,7 @@ func TestKeptThingsEnd(t *testing.T) {
 		if err := db.Migrate(t.Context(), "identity", schema); err != nil {
 			t.Fatal(err)
 		}
-		k, ctx, now := keeper(db), t.Context(), time.Now()
+		k, ctx, now := keeper(db, seal.NewKey()), t.Context(), time.Now()
 		must := func(err error) {
 			t.Helper()
 			if err != nil {

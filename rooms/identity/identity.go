@@ -80,6 +80,9 @@ type Config struct {
 	// house that is tried out it is http://localhost, with any port. Passkeys are
 	// bound to it (WebAuthn Level 3, 5.1.2): whoever changes it closes them all.
 	Origin string
+	// KeptKey seals what servers of one house share of sessions, taps and approvals
+	// in PostgreSQL: all of them need the same one, which the database never sees.
+	KeptKey seal.Key
 }
 
 // Identity is the room. See New.
@@ -104,7 +107,7 @@ type Identity struct {
 
 // New makes the room; its tables exist after store.Migrate with Schema.
 func New(c Config) *Identity {
-	i := &Identity{Config: c, kept: keeper(c.DB), limits: newLimits(c.Now), pages: web.MustPages(pages)}
+	i := &Identity{Config: c, kept: keeper(c.DB, c.KeptKey), limits: newLimits(c.Now), pages: web.MustPages(pages)}
 	i.pages.Now = c.Now
 	return i
 }

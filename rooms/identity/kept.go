@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"quietroom/ground/seal"
 	"quietroom/ground/store"
 )
 
@@ -51,9 +52,9 @@ type kept interface {
 }
 
 // keeper returns the one that fits the database.
-func keeper(db *store.DB) kept {
+func keeper(db *store.DB, key seal.Key) kept {
 	if db != nil && db.Kind() == store.Postgres {
-		return tables{db}
+		return tables{db, key}
 	}
 	return &memory{things: map[string]thing{}}
 }
@@ -155,13 +156,25 @@ func (m *memory) sweep(_ context.Context, now time.Time, most int) error {
 	return nil
 }
 
-// tables keeps things in an UNLOGGED table, so that any server answers any request.
-type tables struct{ db *store.DB }
+// tables keeps things in an UNLOGGED table, so that any server answers any
+// request. Each value is sealed to its name and its end: who can write the
+// database and has no key of the house makes no approval, moves no session and
+// lengthens none. To such a one what is kept can only get lost.
+type tables struct {
+	db  *store.DB
+	key seal.Key
+}
+
+func keptSlot(kind, key string, ends int64) seal.Slot {
+	return seal.Slot{Kind: "kept", Record: kind + " " + key, Version: uint64(ends)}
+}
 
 func (t tables) put(ctx context.Context, kind, key string, value []byte, ends time.Time) error {
+	end := ends.UnixMilli()
+	box := t.key.Seal(value, keptSlot(kind, key, end))
 	return t.db.Update(ctx, func(tx *store.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO identity_kept (kind, key, value, ends) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, ends = excluded.ends`, kind, key, value, ends.UnixMilli())
+			ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, ends = excluded.ends`, kind, key, box, end)
 		if err != nil {
 			return fmt.Errorf("keep a %s: %w", kind, err)
 		}
@@ -171,7 +184,11 @@ func (t tables) put(ctx context.Context, kind, key string, value []byte, ends ti
 
 func (t tables) replace(ctx context.Context, kind, key string, value []byte) error {
 	return t.db.Update(ctx, func(tx *store.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE identity_kept SET value = $1 WHERE kind = $2 AND key = $3`, value, kind, key)
+		var end int64
+		if err := tx.QueryRowContext(ctx, `SELECT ends FROM identity_kept WHERE kind = $1 AND key = $2`, kind, key).Scan(&end); err != nil {
+			return keptError(kind, err)
+		}
+		res, err := tx.ExecContext(ctx, `UPDATE identity_kept SET value = $1 WHERE kind = $2 AND key = $3 AND ends = $4`, t.key.Seal(value, keptSlot(kind, key, end)), kind, key, end)
 		if err != nil {
 			return fmt.Errorf("keep a %s: %w", kind, err)
 		}
@@ -182,16 +199,32 @@ func (t tables) replace(ctx context.Context, kind, key string, value []byte) err
 	})
 }
 
-func (t tables) get(ctx context.Context, kind, key string, now time.Time) (value []byte, err error) {
-	err = t.db.QueryRowContext(ctx, `SELECT value FROM identity_kept WHERE kind = $1 AND key = $2 AND ends > $3`, kind, key, now.UnixMilli()).Scan(&value)
-	return value, keptError(kind, err)
+func (t tables) get(ctx context.Context, kind, key string, now time.Time) ([]byte, error) {
+	var box []byte
+	var end int64
+	err := t.db.QueryRowContext(ctx, `SELECT value, ends FROM identity_kept WHERE kind = $1 AND key = $2 AND ends > $3`, kind, key, now.UnixMilli()).Scan(&box, &end)
+	return t.open(kind, key, box, end, err)
 }
 
-func (t tables) take(ctx context.Context, kind, key string, now time.Time) (value []byte, err error) {
-	err = t.db.Update(ctx, func(tx *store.Tx) error {
-		return tx.QueryRowContext(ctx, `DELETE FROM identity_kept WHERE kind = $1 AND key = $2 AND ends > $3 RETURNING value`, kind, key, now.UnixMilli()).Scan(&value)
+func (t tables) take(ctx context.Context, kind, key string, now time.Time) ([]byte, error) {
+	var box []byte
+	var end int64
+	err := t.db.Update(ctx, func(tx *store.Tx) error {
+		return tx.QueryRowContext(ctx, `DELETE FROM identity_kept WHERE kind = $1 AND key = $2 AND ends > $3 RETURNING value, ends`, kind, key, now.UnixMilli()).Scan(&box, &end)
 	})
-	return value, keptError(kind, err)
+	return t.open(kind, key, box, end, err)
+}
+
+// open opens what was read; a value that this house did not seal is none.
+func (t tables) open(kind, key string, box []byte, end int64, err error) ([]byte, error) {
+	if err != nil {
+		return nil, keptError(kind, err)
+	}
+	value, err := t.key.Open(box, keptSlot(kind, key, end))
+	if err != nil {
+		return nil, errGone
+	}
+	return value, nil
 }
 
 func (t tables) sweep(ctx context.Context, now time.Time, most int) error {
