@@ -122,7 +122,12 @@ func writeFile(dir, name string, text []byte) error {
 		return err
 	}
 	defer root.Close()
-	f, err := root.OpenFile(name+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	// What lies there already, from a crash or from somebody else, would keep its
+	// own mode and owner: the file is made anew, or not at all.
+	if err := root.Remove(name + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	f, err := root.OpenFile(name+".new", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
