@@ -68,9 +68,12 @@ func (i *Identity) tellCodeUsed(ctx context.Context, tx *store.Tx, a id.Actor, d
 }
 
 // spend puts another code in place of the one that just opened u, and gives the
-// person a new seed: whoever copied the old code together with the disk holds a
-// seed that leads nowhere any more. The other doors are fitted to the new seed by
-// their public keys, without a tap. u is wiped; the person comes back as new.
+// person a new seed: the old one signs nothing any more, and opens nothing that is
+// sealed to the person from now on. A used code rotates no team key: that needs an
+// owner's signature. With an old copy of the disk the old code still opens the
+// team keys that lie there, until they are rotated. The other doors are fitted to
+// the new seed by their public keys, without a tap. u is wiped; the person comes
+// back as new.
 func (i *Identity) spend(ctx context.Context, u *Unlocked, a id.Actor, auth, kek seal.Key) (*Unlocked, error) {
 	i.acts.Lock()
 	defer i.acts.Unlock()
