@@ -838,6 +838,20 @@ func TestAHouseAnswersForItsOwnAddressOnly(t *testing.T) {
 	}
 }
 
+func TestAnAnswerMadeForAnotherPortOfLocalhostOpensNothing(t *testing.T) {
+	s := serveSQLite(t, false)
+	owner := s.claimed()
+	relayed := s.browser() // by another program on this computer, with a page of its own
+	relayed.Device, relayed.Origin = owner.Device, "http://localhost:9999"
+	if got := status(t, relayed.SignIn(t.Context())); got != http.StatusForbidden || s.home(relayed) {
+		t.Errorf("an answer for http://localhost:9999 gives %d at %s", got, s.origin)
+	}
+	s.Origin = "http://localhost:9999" // as a forwarded port is made known
+	if err := relayed.SignIn(t.Context()); err != nil {
+		t.Errorf("the house is said to be at http://localhost:9999: %v", err)
+	}
+}
+
 func TestANetworkIsOneAddressOrOneCustomer(t *testing.T) {
 	for address, want := range map[string]string{
 		"192.0.2.7:1": "192.0.2.7/32", "[::ffff:192.0.2.7]:1": "192.0.2.7/32", "[2001:db8:1:2ff::9]:1": "2001:db8:1:200::/56", "[2001:db8:1:201::1]:1": "2001:db8:1:200::/56",

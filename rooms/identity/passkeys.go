@@ -66,8 +66,9 @@ func (i *Identity) relying(r *http.Request) (*webauthn.WebAuthn, error) {
 	})
 }
 
-// origin is where browsers find the house. A house on localhost may be served
-// on any port, because no other machine can pretend to be localhost.
+// origin is where browsers find the house. A house on localhost may be served on
+// any port, but on its own only: no other machine can pretend to be localhost,
+// another program on this one can.
 func (i *Identity) origin(r *http.Request) (origin, host string, err error) {
 	u, err := url.Parse(i.Origin)
 	if err != nil {
@@ -76,17 +77,27 @@ func (i *Identity) origin(r *http.Request) (origin, host string, err error) {
 	if u.Host != "" && u.Hostname() != "localhost" {
 		return u.Scheme + "://" + u.Host, u.Hostname(), nil
 	}
-	asked := r.Host
-	if name, _, err := net.SplitHostPort(asked); err == nil {
-		asked = name
+	asked, port := r.Host, "80"
+	if name, p, err := net.SplitHostPort(asked); err == nil {
+		asked, port = name, p
 	}
 	switch {
-	case asked != "localhost":
+	case asked != "localhost" || port != u.Port() && !listensOn(r, port):
 		return "http://localhost", "localhost", nil // an answer from elsewhere will not fit
 	case r.TLS != nil:
 		return "https://" + r.Host, "localhost", nil
 	}
 	return "http://" + r.Host, "localhost", nil
+}
+
+// listensOn tells whether a request came in on a port; true where that cannot be known.
+func listensOn(r *http.Request, port string) bool {
+	address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return true
+	}
+	_, own, err := net.SplitHostPort(address.String())
+	return err != nil || own == port // a socket file has no port
 }
 
 // passkeyHolder is a person as go-webauthn wants to see one. The user handle is
