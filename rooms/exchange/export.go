@@ -1,10 +1,12 @@
 package exchange
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"maps"
@@ -32,6 +34,9 @@ var ErrNotEmpty = fhir.ErrNotEmpty
 const unfinished = "NOT-FINISHED.txt"
 
 const unfinishedText = "This export was cut off. It is not whole, and it can be read by everybody who has it.\nDelete this folder and export again.\n"
+
+// asTextWords is what a patient's page says of files that came out as text.
+const asTextWords = "A browser would open these as pages, which could run what somebody put into them and read this folder. Their content is as it came; only .txt was put behind their names."
 
 // Takeout says what an export takes along.
 type Takeout struct {
@@ -279,7 +284,7 @@ func (e *exporting) takeOut(ctx context.Context, p id.Patient) (taken, error) {
 	if err != nil {
 		return t, err
 	}
-	papers, err := e.papers(ctx, p)
+	papers, asText, err := e.papers(ctx, p)
 	if errors.Is(err, layer.ErrNotYours) {
 		t.closed, err = true, nil
 	}
@@ -289,7 +294,11 @@ func (e *exporting) takeOut(ctx context.Context, p id.Patient) (taken, error) {
 	t.files = len(papers)
 	lines = append(lines, papers...)
 	slices.SortStableFunc(lines, func(a, b fhir.Line) int { return strings.Compare(b.When, a.When) })
-	return t, e.to.Page(string(p), fhir.Page{Practice: e.x.Practice(), Made: e.made(), Card: shown(o.card), Also: also(o.card), Lines: slices.Values(lines)})
+	words := also(o.card)
+	if asText {
+		words = append(words, fhir.Word{Name: "Some files end in .txt", Text: asTextWords})
+	}
+	return t, e.to.Page(string(p), fhir.Page{Practice: e.x.Practice(), Made: e.made(), Card: shown(o.card), Also: words, Lines: slices.Values(lines)})
 }
 
 // day is a FHIR date without its time.
@@ -318,32 +327,44 @@ func also(c layer.Card) []fhir.Word {
 	return words
 }
 
-// papers writes notes and files beside the Bundle.
-func (e *exporting) papers(ctx context.Context, p id.Patient) (lines []fhir.Line, err error) {
+// papers writes notes and files beside the Bundle. asText tells that the name of
+// one was changed, so that no browser runs it.
+func (e *exporting) papers(ctx context.Context, p id.Patient) (lines []fhir.Line, asText bool, err error) {
 	if e.x.Originals == nil {
-		return nil, nil
+		return nil, false, nil
 	}
 	names := names{}
 	for o, err := range e.x.Originals(ctx, p) {
 		if err != nil {
-			return lines, err
+			return lines, asText, err
 		}
-		name := names.free(o.Name)
-		if err := e.paper(ctx, p, name, o); err != nil {
-			return lines, err
+		name, changed, err := e.paper(ctx, p, names, o)
+		if err != nil {
+			return lines, asText, err
 		}
+		asText = asText || changed
 		lines = append(lines, fhir.Line{When: o.When, Title: cmp.Or(o.Title, o.Name), Link: "files/" + name})
 	}
-	return lines, nil
+	return lines, asText, nil
 }
 
-func (e *exporting) paper(ctx context.Context, p id.Patient, name string, o Original) error {
-	body, err := o.Open(ctx)
+func (e *exporting) paper(ctx context.Context, p id.Patient, names names, o Original) (name string, asText bool, err error) {
+	content, err := o.Open(ctx)
 	if err != nil {
-		return err
+		return "", false, err
 	}
-	defer body.Close()
-	return e.to.File(string(p), name, body)
+	defer content.Close()
+	body := bufio.NewReader(content)
+	first, err := body.Peek(looked)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", false, err
+	}
+	name = harmless(o.Name)
+	if asText = active(name, first); asText {
+		name += ".txt"
+	}
+	name = names.free(name)
+	return name, asText, e.to.File(string(p), name, body)
 }
 
 // shared takes out what belongs to no patient.

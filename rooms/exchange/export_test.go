@@ -243,6 +243,42 @@ func TestAnExportTakesPapersAlongUnderHarmlessNames(t *testing.T) {
 	}
 }
 
+func TestAnExportHoldsNoFileThatABrowserRuns(t *testing.T) {
+	h := newHouse(t)
+	h.imports(t, write(t, "a.json", bundle("p1")))
+	const script = "<script>fetch('../index.html')</script>"
+	papers := []struct{ name, content, want string }{
+		{"a.html", script, "a.html.txt"}, {"A.HTML", script, "A.HTML (2).txt"}, {"a.html.txt", script, "a.html (3).txt"}, {"b.SvG. ", "x", "b.SvG.txt"},
+		{"c.xhtml", "x", "c.xhtml.txt"}, {"d.xml", "x", "d.xml.txt"}, {"e.mhtml", "x", "e.mhtml.txt"}, {"f.shtml", "x", "f.shtml.txt"}, {"g.htm", "", "g.htm.txt"},
+		{"no ending", "\ufeff \n<!DOCTYPE html>" + script, "no ending.txt"}, {"scan.pdf", script, "scan.pdf.txt"}, {"wide", "\xff\xfe<\x00h\x00", "wide.txt"},
+		{"later.dat", "words " + script, "later.dat.txt"},
+		{"note.txt", script, "note.txt"}, {"plain.pdf", "%PDF-1.7 <script>", "plain.pdf"}, {"words", "1 < 2", "words"}, {"empty", "", "empty"},
+	}
+	h.Originals = func(context.Context, id.Patient) iter.Seq2[exchange.Original, error] {
+		return func(yield func(exchange.Original, error) bool) {
+			for _, p := range papers {
+				open := func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(p.content)), nil }
+				if !yield(exchange.Original{Title: p.name, Name: p.name, Open: open}, nil) {
+					return
+				}
+			}
+		}
+	}
+	folders, err := filepath.Glob(filepath.Join(h.exports(t), "patients", "*"))
+	if err != nil || len(folders) != 1 {
+		t.Fatal(folders, err)
+	}
+	readme, err := os.ReadFile(filepath.Join(folders[0], "index.html"))
+	if err != nil || !strings.Contains(string(readme), "only .txt was put behind their names") {
+		t.Errorf("the patient's page does not say why files end in .txt: %v", err)
+	}
+	for _, p := range papers {
+		if got, err := os.ReadFile(filepath.Join(folders[0], "files", p.want)); err != nil || string(got) != p.content {
+			t.Errorf("%s does not come out as %s: %q, %v", p.name, p.want, got, err)
+		}
+	}
+}
+
 func TestAnExportNeedsAnEmptyFolderAndTouchesNoOther(t *testing.T) {
 	h := newHouse(t)
 	h.imports(t, write(t, "a.json", bundle("p1")))

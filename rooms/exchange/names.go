@@ -1,8 +1,11 @@
 package exchange
 
 import (
+	"bytes"
 	"fmt"
+	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -74,4 +77,36 @@ func device(stem string) bool {
 		return stem[3] >= '0' && stem[3] <= '9'
 	}
 	return false
+}
+
+// looked is how many first bytes of a file tell whether it is a page.
+const looked = 1024
+
+// activeNames end what a browser opens as a page that may run scripts.
+var activeNames = []string{".html", ".htm", ".xhtml", ".xht", ".shtml", ".shtm", ".svg", ".svgz", ".xml", ".xsl", ".xslt", ".mhtml", ".mht", ".hta"}
+
+// active tells whether a browser would run a file that lies in the folder: by
+// its name, or by its first bytes where the name does not say that it is text.
+func active(name string, first []byte) bool {
+	ext := strings.ToLower(path.Ext(name))
+	if slices.Contains(activeNames, ext) {
+		return true
+	}
+	return ext != ".txt" && markup(first)
+}
+
+// markup tells whether a text begins as HTML or XML does, or holds some soon: as
+// generous as the most generous browser.
+func markup(first []byte) bool {
+	text := bytes.ToLower(bytes.ReplaceAll(first, []byte{0}, nil)) // UTF-16 as well
+	text = bytes.TrimLeftFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == utf8.RuneError })
+	if bytes.HasPrefix(text, []byte("<")) {
+		return true
+	}
+	if !strings.HasPrefix(http.DetectContentType(first), "text/") {
+		return false
+	}
+	return slices.ContainsFunc([]string{"<html", "<!doctype", "<?xml", "<svg", "<script", "<body", "<iframe", "<img"}, func(tag string) bool {
+		return bytes.Contains(text, []byte(tag))
+	})
 }
