@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"quietroom/ground/ledger"
+	"quietroom/rooms/vault"
 )
 
 type verifyOptions struct {
@@ -51,6 +52,7 @@ type verifyResult struct {
 	Head    string          `json:"head"` // six words
 	Finding *ledger.Finding `json:"finding,omitempty"`
 	Report  ledger.Report   `json:"report"`
+	Records vault.Verified  `json:"records"` // what is stored, against the ledger
 }
 
 func verifyInHouse(ctx context.Context, h *house, c *call) error {
@@ -74,8 +76,17 @@ func verifyInHouse(ctx context.Context, h *house, c *call) error {
 	if err != nil {
 		return err
 	}
+	var records vault.Verified
+	if report.Held() { // records are compared with a ledger that holds
+		bar = c.progress("Comparing records")
+		records, err = h.vault.Verify(ctx, bar.step)
+		bar.end()
+		if err != nil {
+			return err
+		}
+	}
 	words := report.Head.Words()
-	result := verifyResult{Held: report.Held(), Facts: report.Facts, Head: strings.Join(words[:], " · "), Finding: report.Finding, Report: report}
+	result := verifyResult{Records: records, Held: report.Held() && records.Finding == "", Facts: report.Facts, Head: strings.Join(words[:], " · "), Finding: report.Finding, Report: report}
 	if o.json {
 		err = json.NewEncoder(c.out).Encode(result)
 	} else {
@@ -105,11 +116,16 @@ func (h *house) readWitness(file string) (ledger.Checkpoint, error) {
 
 func printVerify(w io.Writer, r verifyResult) {
 	if r.Held {
-		fmt.Fprintf(w, "The ledger holds: %s facts, all as they were signed.\nHead: %s\n", grouped(int(r.Facts)), r.Head)
+		fmt.Fprintf(w, "The ledger holds: %s facts, all as they were signed.\n", grouped(int(r.Facts)))
+		fmt.Fprintf(w, "All %s records of %s patients are the ones that were written.\nHead: %s\n", grouped(r.Records.Records), grouped(r.Records.Patients), r.Head)
 		if r.Report.Witness == 0 {
 			fmt.Fprintln(w, "No head kept elsewhere was compared: whoever holds the house's own key could have rewritten it. --witness FILE compares one.")
 		}
 		return
 	}
-	fmt.Fprintf(w, "The ledger does not hold: %s.\nStop, keep a copy of the directory as it is, and talk to the owner. Do not repair it.\n", r.Finding.Text)
+	what := r.Records.Finding
+	if r.Finding != nil {
+		what = r.Finding.Text
+	}
+	fmt.Fprintf(w, "It does not hold: %s.\nStop, keep a copy of the directory as it is, and talk to the owner. Do not repair it.\n", what)
 }
