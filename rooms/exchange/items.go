@@ -57,6 +57,18 @@ func spaced(name string) string {
 	return b.String()
 }
 
+// straight is a text of another system as a page shows it: without the controls
+// that turn letters around, so that "evas" is never read as "save" (UAX #9,
+// section 2). What is stored keeps them.
+func straight(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
 // field is one value of a resource, as a page shows it.
 type field struct{ Name, Text string }
 
@@ -128,7 +140,7 @@ func numbered(way []string, i int) []string {
 }
 
 func (w *walk) add(way []string, text string) {
-	name := strings.Join(way, " › ")
+	name, text := straight(strings.Join(way, " › ")), straight(text)
 	if name == "Resource type" || name == "Text › Div" { // the page's name, and the same once more as HTML
 		return
 	}

@@ -239,7 +239,7 @@ func oneOf(o *opening, s set, r fhir.Resource) onePage {
 	if len(r.Raw) <= mostJSON {
 		var pretty bytes.Buffer
 		if json.Indent(&pretty, r.Raw, "", "  ") == nil {
-			page.JSON = pretty.String()
+			page.JSON = straight(pretty.String())
 		}
 	}
 	page.Back = fmt.Sprintf("%s/%s/%d", pageOf(o.patient), s.part, slices.Index(s.head.kinds(), r.Type))

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -102,6 +103,35 @@ func TestImportedRecordsAreReadable(t *testing.T) {
 	}
 	if strings.Contains(said, "<script>alert") {
 		t.Error("a page runs what was imported")
+	}
+}
+
+func TestNothingImportedTurnsAPageAround(t *testing.T) {
+	const turned = "12 \u202egm\u202c and \u2066more\u2069"
+	h := newHouse(t)
+	h.imports(t, write(t, "a.json", bundle("p1", `{"resourceType":"Basic","id":"b1","subject":{"reference":"Patient/p1"},"code":{"text":"`+turned+`"},"na\u202eme":"x"}`)))
+	var p id.Patient
+	for p = range h.vault.Patients(h.jo) {
+	}
+	m := web.NewMux(web.Config{Log: slog.New(slog.DiscardHandler)})
+	m.SetSessions(sessions{h})
+	h.Layer().Mount(m)
+	all := "/patients/" + string(p) + "/imported"
+	for _, path := range []string{all, all + "/chart/0", all + "/chart/is/0"} {
+		code, body := get(t, m, "jo", path)
+		if code != 200 || strings.ContainsAny(body, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") {
+			t.Errorf("%s gives %d, and letters that are turned around", path, code)
+		}
+		if path != all && !strings.Contains(body, "12 gm and more") {
+			t.Errorf("%s does not say the words:\n%s", path, body)
+		}
+	}
+	stored, err := filepath.Glob(filepath.Join(h.exports(t), "patients", "*", "bundle.json"))
+	if err != nil || len(stored) != 1 {
+		t.Fatal(stored, err)
+	}
+	if text, err := os.ReadFile(stored[0]); err != nil || !strings.Contains(string(text), turned) {
+		t.Errorf("what was stored is not as it came: %s, %v", text, err)
 	}
 }
 
