@@ -370,14 +370,14 @@ func TestGoldenRoster(t *testing.T) {
 	v := golden(t, "roster", func() vector {
 		ana, jo := must(Seed{secret32("ana").key(t)}.User()), must(Seed{secret32("jo").key(t)}.User())
 		door := must(DoorFromPRF(secret32("passkey"), "practice-1", "ana", "door-1")).Public()
-		r, first, err := Begin("ana", ana, Entry{Practice: "practice-1", At: 1, Doors: map[string]Door{"door-1": {"passkey", door}}})
+		r, first, err := Begin("ana", ana, Entry{Practice: "practice-1", Name: "Ana Reyes", At: 1, Doors: map[string]Door{"door-1": {"passkey", door}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		chain, keys, key := []Signed{first}, jo.Keys(), secret32("team").key(t)
 		for _, e := range []Entry{
-			{At: 2, Act: Join, Person: "jo", Keys: &keys, Roles: []string{"<clinician> & ü"}},
-			{At: 3, Act: Form, Team: "team-1", Kind: "care", Members: []string{"jo", "ana"}, Epoch: 1, Commitment: key.Commitment(), Public: must(TeamInbox(key)).Public()},
+			{At: 2, Act: Join, Person: "jo", Name: "Jo <Park> & ü", Keys: &keys, Roles: []string{"<clinician> & ü"}},
+			{At: 3, Act: Form, Team: "team-1", Name: "Jo and Ana", Kind: "care", Members: []string{"jo", "ana"}, Epoch: 1, Commitment: key.Commitment(), Public: must(TeamInbox(key)).Public()},
 			{At: 4, Act: Name, Name: "recovery", Public: door},
 			{At: 5, Act: Assign, Person: "jo", Roles: []string{"clinician", "supervisor"}},
 			{At: 6, Act: Doors, Person: "jo", Doors: map[string]Door{"door-2": {"code", door}}},
@@ -406,5 +406,11 @@ func TestGoldenRoster(t *testing.T) {
 	}
 	if jo, _ := r.Person("jo"); !jo.Gone || !r.Stale("team-1") {
 		t.Error("the roster reads otherwise than it did: jo has left, and holds the team's key")
+	}
+	ana, _ := r.Person("ana")
+	jo, _ := r.Person("jo")
+	team, _ := r.Team("team-1")
+	if ana.Name != "Ana Reyes" || jo.Name != "Jo <Park> & ü" || team.Name != "Jo and Ana" {
+		t.Errorf("the roster's names read otherwise than they did: %q, %q, %q", ana.Name, jo.Name, team.Name)
 	}
 }

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -63,7 +64,7 @@ type Entry struct {
 	Members    []string        `json:"members,omitempty"`  // team
 	Epoch      uint64          `json:"epoch,omitempty"`    // team: number of its key, from 1
 	Commitment []byte          `json:"commitment,omitempty"`
-	Name       string          `json:"name,omitempty"`   // key
+	Name       string          `json:"name,omitempty"`   // key; found, join: what colleagues call the person; team: what they call it
 	Public     Public          `json:"public,omitempty"` // key; team: what others seal to for this team, see TeamInbox
 }
 
@@ -80,6 +81,7 @@ const maxEntry = 1 << 20
 
 // RosterPerson is what the chain says of a person.
 type RosterPerson struct {
+	Name  string
 	Keys  Keys
 	Doors map[string]Door
 	Roles []string
@@ -88,6 +90,7 @@ type RosterPerson struct {
 
 // RosterTeam is what the chain says of a team.
 type RosterTeam struct {
+	Name        string
 	Kind        string
 	Own         string // whose team of one it began as: new patients of that person go there; may be empty
 	Members     []string
@@ -246,9 +249,9 @@ func (e Entry) says() error {
 	e.Number, e.Previous, e.At, e.By = 0, nil, 0, ""
 	switch e.Act {
 	case Found:
-		e.Practice, e.Person, e.Keys, e.Doors, e.Roles = "", "", nil, nil, nil
+		e.Practice, e.Person, e.Name, e.Keys, e.Doors, e.Roles = "", "", "", nil, nil, nil
 	case Join:
-		e.Person, e.Keys, e.Doors, e.Roles = "", nil, nil, nil
+		e.Person, e.Name, e.Keys, e.Doors, e.Roles = "", "", nil, nil, nil
 	case Rekey:
 		e.Person, e.Keys, e.Doors = "", nil, nil
 	case Doors:
@@ -258,7 +261,7 @@ func (e Entry) says() error {
 	case Leave:
 		e.Person = ""
 	case Form:
-		e.Team, e.Kind, e.Person, e.Members, e.Epoch, e.Commitment, e.Public = "", "", "", nil, 0, nil, nil
+		e.Team, e.Name, e.Kind, e.Person, e.Members, e.Epoch, e.Commitment, e.Public = "", "", "", "", nil, 0, nil, nil
 	case Name:
 		e.Name, e.Public = "", nil
 	default:
@@ -351,7 +354,7 @@ func (r *Roster) join(e Entry, known bool) (reason string) {
 	if reason := checkDoors(e.Doors); reason != "" {
 		return reason
 	}
-	r.people[e.Person] = RosterPerson{Keys: *e.Keys, Doors: e.Doors, Roles: e.Roles}
+	r.people[e.Person] = RosterPerson{Name: e.Name, Keys: *e.Keys, Doors: e.Doors, Roles: e.Roles}
 	return ""
 }
 
@@ -389,7 +392,7 @@ func (r *Roster) form(e Entry) (reason string) {
 		commitments = map[uint64][]byte{}
 	}
 	commitments[e.Epoch] = e.Commitment
-	r.teams[e.Team] = RosterTeam{Kind: e.Kind, Own: e.Person, Members: e.Members, Epoch: e.Epoch, Commitments: commitments, Inbox: e.Public}
+	r.teams[e.Team] = RosterTeam{Name: cmp.Or(e.Name, t.Name), Kind: e.Kind, Own: e.Person, Members: e.Members, Epoch: e.Epoch, Commitments: commitments, Inbox: e.Public}
 	return ""
 }
 

@@ -481,6 +481,7 @@ func TestWhatTheRosterRefuses(t *testing.T) {
 		{"a second founding", ana, "ana", Entry{Act: Found, Practice: "Q", Person: "ana", Keys: keys(ana), Roles: []string{Owner}}, "founded once"},
 		{"an act of tomorrow", ana, "ana", Entry{Act: "tomorrow"}, "unknown"},
 		{"a role in an entry about doors", ana, "ana", Entry{Act: Doors, Person: "jo", Roles: []string{Owner}}, "more than its act"},
+		{"a name in an entry about roles", ana, "ana", Entry{Act: Assign, Person: "jo", Name: "Jo"}, "more than its act"},
 	} {
 		before := written(r)
 		if _, err := r.Sign(c.by, users()[c.user].Signer, c.e); err == nil || !strings.Contains(err.Error(), c.want) {

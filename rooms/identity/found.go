@@ -107,7 +107,7 @@ var errNoAnchor = errors.New("identity: the database holds a practice, and the a
 // remains tells whether anything of a practice is in the database; true where
 // that cannot be found out.
 func (i *Identity) remains(ctx context.Context) bool {
-	for _, table := range []string{"roster", "practice", "people", "doors", "teams", "team_keys", "pins", "browsers"} {
+	for _, table := range []string{"roster", "practice", "people", "doors", "team_keys", "pins", "browsers"} {
 		var some bool
 		if err := i.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM identity_`+table+`)`).Scan(&some); err != nil || some {
 			return true
@@ -134,11 +134,11 @@ func (i *Identity) mayFound(ctx context.Context) error {
 
 func (t *firstTeam) sign(roster *seal.Roster, n *Newcomer, at int64) error {
 	t.id, t.key = id.New[id.Team](), seal.NewKey()
-	var own id.Person
+	as := seal.RosterTeam{Kind: t.kind, Name: t.name}
 	if t.kind == CareTeam {
-		own = n.Person
+		as.Own = string(n.Person)
 	}
-	e, err := teamEntry(t.id, t.kind, own, 1, t.key, []id.Person{n.Person})
+	e, err := teamEntry(t.id, as, 1, t.key, []id.Person{n.Person})
 	if err != nil {
 		return err
 	}
@@ -157,9 +157,6 @@ func (i *Identity) writeFounding(ctx context.Context, tx *store.Tx, practice str
 	}
 	for _, t := range teams {
 		if err := i.addEntry(ctx, tx, t.number, t.entry); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO identity_teams (team, name) VALUES ($1, $2)`, t.id, t.name); err != nil {
 			return err
 		}
 		if err := i.sealTeamKeyToAll(ctx, tx, roster, t.id, 1, t.key, []string{string(n.Person)}); err != nil {

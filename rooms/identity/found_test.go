@@ -24,7 +24,7 @@ func TestAHouseWhoseListWasTakenAwayIsNotFoundedOver(t *testing.T) {
 	h := newHouse(t)
 	root := h.Anchor.Root()
 	h.exec(t, `DELETE FROM identity_roster`)
-	for _, table := range []string{"practice", "people", "doors", "teams", "team_keys"} {
+	for _, table := range []string{"practice", "people", "doors", "team_keys"} {
 		if err := h.foundsOver(t); !errors.Is(err, errListGone) {
 			t.Errorf("without a list another practice is founded: %v", err)
 		}
@@ -54,7 +54,7 @@ func TestAHouseWhoseListWasTakenAwayIsNotFoundedOver(t *testing.T) {
 func TestAFoundingThatFailsLeavesTheAnchorAsItWas(t *testing.T) {
 	h := newHouse(t)
 	root := h.Anchor.Root()
-	for _, table := range []string{"roster", "practice", "people", "doors", "teams", "team_keys", "pins", "browsers"} {
+	for _, table := range []string{"roster", "practice", "people", "doors", "team_keys", "pins", "browsers"} {
 		h.exec(t, `DELETE FROM identity_`+table)
 	}
 	h.exec(t, `CREATE TRIGGER fails BEFORE INSERT ON identity_pins BEGIN SELECT RAISE(ABORT, 'no'); END`)

@@ -95,8 +95,6 @@ type Identity struct {
 	roster *seal.Roster
 	grew   bool // this process wrote entries since
 
-	called atomic.Pointer[names]
-
 	founded atomic.Bool
 	kept    kept
 	limits  *limits
@@ -200,15 +198,13 @@ func (i *Identity) forget() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.chain, i.roster = nil, nil
-	i.called.Store(nil)
 }
 
-// listGrew has the new entries and names read at the next use.
+// listGrew has the new entries read at the next use.
 func (i *Identity) listGrew() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.grew = true
-	i.called.Store(nil)
 }
 
 func (i *Identity) teamSlot(holder string, team id.Team, epoch uint64) seal.Slot {

@@ -89,7 +89,7 @@ func (n *Newcomer) entry(act seal.Act) seal.Entry {
 	for _, d := range n.doors {
 		doors[d.id] = seal.Door{Kind: d.kind, Pair: d.public}
 	}
-	return seal.Entry{Act: act, Person: string(n.Person), Keys: &keys, Doors: doors, Roles: n.Roles}
+	return seal.Entry{Act: act, Person: string(n.Person), Name: n.Name, Keys: &keys, Doors: doors, Roles: n.Roles}
 }
 
 // Join takes a newcomer into the practice, in an owner's name. Teams come apart: see AddMember and FormTeam.

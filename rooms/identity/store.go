@@ -44,7 +44,7 @@ func (i *Identity) addEntry(ctx context.Context, tx *store.Tx, number uint64, s 
 }
 
 func addPerson(ctx context.Context, tx *store.Tx, n *Newcomer, at int64) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO identity_people (person, name, mail, joined) VALUES ($1, $2, $3, $4)`, n.Person, n.Name, n.Mail, at)
+	_, err := tx.ExecContext(ctx, `INSERT INTO identity_people (person, mail, joined) VALUES ($1, $2, $3)`, n.Person, n.Mail, at)
 	if err != nil {
 		return fmt.Errorf("add person %s: %w", n.Person, err)
 	}
@@ -93,54 +93,17 @@ func teamBoxes(ctx context.Context, db reader, holder string) ([]teamBox, error)
 	return boxes, rows.Err()
 }
 
-// names are what colleagues call people and teams. They change only together
-// with the signed list, and every page asks for them.
-type names struct {
-	people map[id.Person]string
-	teams  map[id.Team]string
-}
-
-// Name returns a person's name, as the practice wrote it.
+// Name returns a person's name, as an owner signed it.
 func (i *Identity) Name(ctx context.Context, p id.Person) (string, error) {
-	n, err := i.names(ctx)
+	roster, err := i.known(ctx)
 	if err != nil {
 		return "", err
 	}
-	name, ok := n.people[p]
+	who, ok := roster.Person(string(p))
 	if !ok {
 		return "", fmt.Errorf("person %s: unknown", p)
 	}
-	return name, nil
-}
-
-// names reads all names, or remembers them where this process is the only writer.
-func (i *Identity) names(ctx context.Context) (*names, error) {
-	if n := i.called.Load(); n != nil && i.DB.Kind() == store.SQLite {
-		return n, nil
-	}
-	n := &names{map[id.Person]string{}, map[id.Team]string{}}
-	rows, err := i.DB.QueryContext(ctx, `SELECT 0, person, name FROM identity_people UNION ALL SELECT 1, team, name FROM identity_teams`)
-	if err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var team int
-		var of, name string
-		if err := rows.Scan(&team, &of, &name); err != nil {
-			return nil, fmt.Errorf("read names: %w", err)
-		}
-		if team == 1 {
-			n.teams[id.Team(of)] = name
-		} else {
-			n.people[id.Person(of)] = name
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
-	}
-	i.called.Store(n)
-	return n, nil
+	return who.Name, nil
 }
 
 // PracticeName returns the practice's name; empty until it is founded.

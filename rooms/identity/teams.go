@@ -22,15 +22,11 @@ func (i *Identity) Teams(ctx context.Context) ([]layer.Team, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := i.names(ctx)
-	if err != nil {
-		return nil, err
-	}
 	mine := ringFrom(ctx)
 	var teams []layer.Team
 	for _, name := range roster.Teams() {
 		t, _ := roster.Team(name)
-		team := layer.Team{ID: id.Team(name), Kind: t.Kind, Name: names.teams[id.Team(name)], Epoch: t.Epoch, Inbox: t.Inbox}
+		team := layer.Team{ID: id.Team(name), Kind: t.Kind, Name: t.Name, Epoch: t.Epoch, Inbox: t.Inbox}
 		team.Mine = mine != nil && mine.Teams[team.ID] != nil && member(roster, team.ID, mine.Person)
 		teams = append(teams, team)
 	}
@@ -98,10 +94,7 @@ func (i *Identity) OwnTeam(ctx context.Context, p id.Person) (id.Team, error) {
 
 func (i *Identity) form(ctx context.Context, by *Unlocked, kind, name string, own id.Person, members []id.Person) (id.Team, error) {
 	team := id.New[id.Team]()
-	return team, i.keyTeam(ctx, by, team, kind, own, 1, seal.NewKey(), members, func(tx *store.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO identity_teams (team, name) VALUES ($1, $2)`, team, name)
-		return err
-	})
+	return team, i.keyTeam(ctx, by, team, seal.RosterTeam{Kind: kind, Name: name, Own: string(own)}, 1, seal.NewKey(), members, func(*store.Tx) error { return nil })
 }
 
 // AddMember takes a person into a team: the team's keys, old ones too, are
@@ -122,7 +115,7 @@ func (i *Identity) AddMember(ctx context.Context, by *Unlocked, team id.Team, p 
 		return err
 	}
 	members := append(ids(t.Members), p)
-	return i.keyTeam(ctx, by, team, t.Kind, id.Person(t.Own), t.Epoch, key, members, func(tx *store.Tx) error {
+	return i.keyTeam(ctx, by, team, t, t.Epoch, key, members, func(tx *store.Tx) error {
 		for epoch, old := range by.ring.Teams[team] {
 			if epoch == t.Epoch {
 				continue
@@ -144,7 +137,7 @@ func (i *Identity) Rotate(ctx context.Context, by *Unlocked, team id.Team, membe
 	if err != nil {
 		return err
 	}
-	return i.keyTeam(ctx, by, team, t.Kind, id.Person(t.Own), t.Epoch+1, seal.NewKey(), members, func(tx *store.Tx) error {
+	return i.keyTeam(ctx, by, team, t, t.Epoch+1, seal.NewKey(), members, func(tx *store.Tx) error {
 		for _, m := range t.Members {
 			if slices.Contains(members, id.Person(m)) {
 				continue
@@ -171,8 +164,8 @@ func (i *Identity) team(ctx context.Context, team id.Team) (seal.RosterTeam, err
 
 // keyTeam signs the team as it shall be, seals its key to each member and to
 // the recovery pair, and takes it into the signer's own ring if a member.
-func (i *Identity) keyTeam(ctx context.Context, by *Unlocked, team id.Team, kind string, own id.Person, epoch uint64, key seal.Key, members []id.Person, more func(*store.Tx) error) error {
-	e, err := teamEntry(team, kind, own, epoch, key, members)
+func (i *Identity) keyTeam(ctx context.Context, by *Unlocked, team id.Team, t seal.RosterTeam, epoch uint64, key seal.Key, members []id.Person, more func(*store.Tx) error) error {
+	e, err := teamEntry(team, t, epoch, key, members)
 	if err != nil {
 		return err
 	}
@@ -198,13 +191,14 @@ func (i *Identity) keyTeam(ctx context.Context, by *Unlocked, team id.Team, kind
 	return err
 }
 
-// teamEntry is the roster's statement of a team, its members and its key.
-func teamEntry(team id.Team, kind string, own id.Person, epoch uint64, key seal.Key, members []id.Person) (seal.Entry, error) {
+// teamEntry is the roster's statement of a team, its members and its key; of t it
+// takes what a team keeps: kind, name and whose own it is.
+func teamEntry(team id.Team, t seal.RosterTeam, epoch uint64, key seal.Key, members []id.Person) (seal.Entry, error) {
 	inbox, err := seal.TeamInbox(key)
 	if err != nil {
 		return seal.Entry{}, err
 	}
-	e := seal.Entry{Act: seal.Form, Team: string(team), Kind: kind, Person: string(own), Epoch: epoch, Commitment: key.Commitment(), Public: inbox.Public()}
+	e := seal.Entry{Act: seal.Form, Team: string(team), Kind: t.Kind, Name: t.Name, Person: t.Own, Epoch: epoch, Commitment: key.Commitment(), Public: inbox.Public()}
 	for _, m := range members {
 		e.Members = append(e.Members, string(m))
 	}

@@ -1,4 +1,5 @@
--- Staff names stand here in the clear (see docs/security.md, "what an attacker gets").
+-- Staff names and mail stand here in the clear (see docs/security.md, "what an
+-- attacker gets"): the names, also of teams, within the signed chain.
 -- Nothing here opens anything: seeds are sealed to doors, team keys to people.
 CREATE TABLE identity_practice (
 	one  BIGINT PRIMARY KEY CHECK (one = 1),
@@ -6,7 +7,6 @@ CREATE TABLE identity_practice (
 );
 CREATE TABLE identity_people (
 	person TEXT PRIMARY KEY,
-	name   TEXT NOT NULL,
 	mail   TEXT NOT NULL,
 	joined BIGINT NOT NULL
 );
@@ -30,10 +30,6 @@ CREATE TABLE identity_doors (
 	used          BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX identity_doors_person ON identity_doors (person);
-CREATE TABLE identity_teams (
-	team TEXT PRIMARY KEY,
-	name TEXT NOT NULL
-);
 -- Team keys, sealed to a member's pair, or to the practice's recovery pair (holder 'recovery').
 CREATE TABLE identity_team_keys (
 	team   TEXT NOT NULL,
