@@ -35,10 +35,11 @@ import (
 	"quietroom/rooms/vault"
 )
 
-// What this test itself types into forms, files and bundles. None of it may come
+// What this test itself types into forms, files and bundles; nobody in a made-up
+// practice has any of it, because the theft drill looks through this program. None of it may come
 // out where the patients' secrets may not.
 var typed = []string{
-	"Quillfeather Zanzibarson", "Ottoline Marchbanksdotter", "1931-07-13T", "(207) 555-0173 ext 9914",
+	"Quillfeather Zanzibarson", "Ottoline Marchbanksdotter", "1931-07-13T", "+999 555 9173 ext 9914",
 	"the heron told me about the lighthouse", "scan of the lighthouse heron.pdf", "heron.lighthouse@example.org",
 	"looking for Zanzibarson the third", "MRN-LIGHTHOUSE-77123",
 }
