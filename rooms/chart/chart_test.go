@@ -269,26 +269,16 @@ func TestTwoWhoWriteOneDraftBothKeepTheirWords(t *testing.T) {
 	contains(t, h.want(200, "rivera", "GET", page(p, "/notes/", rec), nil).Body.String(), "theirs and yours")
 }
 
-// elsewhereVault is a vault in which every record exists already.
-type elsewhereVault struct{ chart.Vault }
-
-func (v elsewhereVault) Begin(ctx context.Context) (layer.Batch, error) {
-	b, err := v.Vault.Begin(ctx)
-	return elsewhereBatch{b}, err
-}
-
-type elsewhereBatch struct{ layer.Batch }
-
-func (elsewhereBatch) Commit(context.Context) error { return layer.ErrConflict }
-
 func TestANoteInThePlaceOfAnotherRecordIsAnsweredCalmly(t *testing.T) {
 	h := newHouse(t)
-	p := h.sam()
-	h.write("rivera", p, "dap", "sign", map[string]string{"data": "first"})
-	sheet := h.want(200, "rivera", "GET", page(p, "/notes/new"), nil).Body.String()
-	h.chart.Vault = elsewhereVault{h.chart.Vault}
-	got := h.want(409, "rivera", "POST", page(p, "/notes"), h.filled(sheet, "keep", map[string]string{"data": "second"})).Body.String()
-	contains(t, got, "so nothing of yours was", "copy your words")
+	p, other := h.sam(), h.admit(layer.Card{Family: "Baldwin", Given: "Thea", Care: []id.Team{h.bello}})
+	theirs := h.write("bello", other, "dap", "sign", map[string]string{"data": "first"})
+	sheet := h.filled(h.want(200, "rivera", "GET", page(p, "/notes/new"), nil).Body.String(), "keep", map[string]string{"data": "second"})
+	for _, place := range []string{theirs, string(other), string(p)} {
+		sheet.Set("record", place)
+		contains(t, h.want(409, "rivera", "POST", page(p, "/notes"), sheet).Body.String(), "so nothing of yours was", "copy your words")
+	}
+	contains(t, h.want(200, "bello", "GET", page(other, "/notes/", theirs), nil).Body.String(), "first")
 	if h.log.String() != "" {
 		t.Errorf("logged %s", h.log.String())
 	}
