@@ -78,7 +78,7 @@ func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err
 	if h.ledger, err = ledger.Open(ctx, h.db, key, time.Now); err != nil {
 		return nil, err
 	}
-	h.furnish()
+	h.furnish(key.Another("kept"))
 	for _, l := range h.layers {
 		if l.Schema == nil {
 			continue
@@ -91,8 +91,8 @@ func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err
 }
 
 // furnish makes the rooms and hands each the neighbours it needs.
-func (h *house) furnish() {
-	h.identity = identity.New(identity.Config{DB: h.db, Anchor: h.settings, Now: time.Now, MadeUp: h.MadeUp != nil, Origin: h.Origin})
+func (h *house) furnish(kept seal.Key) {
+	h.identity = identity.New(identity.Config{DB: h.db, Anchor: h.settings, Now: time.Now, MadeUp: h.MadeUp != nil, Origin: h.Origin, KeptKey: kept})
 	v := vault.Config{DB: h.db, Blobs: h.blobs, Ledger: h.ledger, Keys: h.identity, Practice: h.ID, Now: time.Now}
 	if h.MadeUp == nil {
 		v.Recovery = h.identity

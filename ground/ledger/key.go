@@ -73,3 +73,7 @@ func (k Key) String() string { return "[secret]" }
 
 // GoString keeps a key out of %#v.
 func (k Key) GoString() string { return "[secret]" }
+
+// Another derives a secret for another purpose of the same house. Like the key
+// itself it is nowhere in the database. It is for a Key with its signing part.
+func (k Key) Another(purpose string) seal.Key { return k.waiting.Derive("house secret v1", purpose) }
