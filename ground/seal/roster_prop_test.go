@@ -236,7 +236,11 @@ func TestOnlyWhoMayChangesTheRoster(t *testing.T) {
 		}
 		refused, taken = refused+p.refused, taken+p.taken
 	})
-	if least := 30; refused < least || taken < least {
+	least := 30
+	if testing.Short() { // a fifth of the tries
+		least /= 5
+	}
+	if refused < least || taken < least {
 		t.Errorf("%d acts were refused and %d taken: the machine tried too little", refused, taken)
 	}
 }
