@@ -6,6 +6,9 @@ import (
 	"iter"
 	"time"
 
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
 	"quietroom/layer"
 )
 
@@ -18,6 +21,9 @@ func (v *Vault) Layer() layer.Layer {
 		Jobs:     []layer.Job{{Name: "remove streams that no record names", Every: 6 * time.Hour, Run: v.sweepStreams}},
 	}
 }
+
+// english writes 33000 as 33,000.
+var english = message.NewPrinter(language.English)
 
 // evidence counts without keys: that every record names a key that is wrapped
 // for somebody. Whether it opens is known only where somebody opened it.
@@ -35,15 +41,15 @@ func (v *Vault) wrapped(ctx context.Context) (layer.Evidence, error) {
 		(SELECT count(*) FROM vault_records r WHERE NOT EXISTS (SELECT 1 FROM vault_wraps w WHERE w.patient = r.patient AND w.part = r.part AND w.version >= r.keyed))`).
 		Scan(&patients, &records, &orphans)
 	if err != nil {
-		return layer.Evidence{}, fmt.Errorf("count records: %w", err)
+		return layer.Evidence{Claim: e.Claim, Place: e.Place}, fmt.Errorf("count records: %w", err)
 	}
 	if orphans > 0 {
 		e.State = layer.Urgent
-		e.Text = fmt.Sprintf("%d of %d records have lost their key. Bring the house back from a backup.", orphans, records)
+		e.Text = english.Sprintf("%d of %d records have lost their key. Bring the house back from a backup.", orphans, records)
 		e.Why = "Rows of keys are missing from the database."
 		return e, nil
 	}
-	e.Text = fmt.Sprintf("Sealed here: %d patients, %d records, each under a key that a care team holds.", patients, records)
+	e.Text = english.Sprintf("Sealed here: %d patients, %d records, each under a key that a care team holds.", patients, records)
 	return e, nil
 }
 
