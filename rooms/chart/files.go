@@ -37,9 +37,6 @@ func (c *Chart) upload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := c.mayWrite(r.Context(), p); err != nil {
-		return err
-	}
 	b, err := c.Vault.Begin(r.Context())
 	if err != nil {
 		return err

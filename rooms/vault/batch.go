@@ -157,7 +157,7 @@ func (b *Batch) In(ctx context.Context, p id.Patient, part string) (*Compartment
 		return b.create(ctx, p, part, card)
 	}
 	c, err := b.open(ctx, p, part)
-	if errors.Is(err, ErrUnknown) && part != Identity {
+	if errors.Is(err, ErrUnknown) && part != Identity && part != Chart { // those two are made with the patient
 		card, err := b.v.careOf(ctx, p)
 		if err != nil {
 			return nil, err
