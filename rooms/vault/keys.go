@@ -43,6 +43,7 @@ type wrap struct {
 	box     []byte
 	tag     []byte
 	tagged  uint64
+	stated  []byte // for whom the key is wrapped, sealed under it
 }
 
 func holder(team id.Team, epoch uint64) string {
@@ -170,8 +171,8 @@ func (v *Vault) openKeys(ctx context.Context, all teams, p id.Patient, part stri
 		}
 		// Who vouches for a key in an inbox may know names, and need not belong to
 		// the team: one reads under such a key, and writes under one of one's own.
-		r.keys[w.version], r.stale = key, w.inbox
-		if err := v.openCare(ctx, all, r); err != nil {
+		r.keys[w.version], r.stale, r.stated = key, w.inbox, w.stated
+		if err := v.openCare(all, r); err != nil {
 			return nil, err
 		}
 		return r, v.openOlder(ctx, r)
@@ -181,15 +182,8 @@ func (v *Vault) openKeys(ctx context.Context, all teams, p id.Patient, part stri
 
 // openCare reads for whom the newest key is wrapped. Where one of those teams
 // has got a newer key since, somebody who left may hold this one.
-func (v *Vault) openCare(ctx context.Context, all teams, r *ring) error {
+func (v *Vault) openCare(all teams, r *ring) error {
 	changed := fmt.Errorf("%w: who holds key %d of %s of patient %s", ErrChanged, r.newest, r.part, r.patient)
-	err := v.DB.QueryRowContext(ctx, `SELECT box FROM vault_care WHERE patient = $1 AND part = $2 AND version = $3`, r.patient, r.part, r.newest).Scan(&r.stated)
-	if errors.Is(err, sql.ErrNoRows) {
-		return changed
-	}
-	if err != nil {
-		return fmt.Errorf("read keys of patient %s: %w", r.patient, err)
-	}
 	plain, err := r.keys[r.newest].Open(r.stated, v.careSlot(r.patient, r.part, r.newest))
 	if err != nil || json.Unmarshal(plain, &r.care) != nil {
 		return changed
@@ -225,7 +219,8 @@ func (v *Vault) olderSlot(p id.Patient, part string, version uint64) seal.Slot {
 }
 
 func (v *Vault) readWraps(ctx context.Context, p id.Patient, part string) ([]wrap, error) {
-	rows, err := v.DB.QueryContext(ctx, `SELECT version, team, epoch, inbox, box, tag, tagged FROM vault_wraps
+	rows, err := v.DB.QueryContext(ctx, `SELECT version, team, epoch, inbox, box, tag, tagged,
+		(SELECT box FROM vault_care c WHERE c.patient = w.patient AND c.part = w.part AND c.version = w.version) FROM vault_wraps w
 		WHERE patient = $1 AND part = $2 ORDER BY version DESC, inbox`, p, part)
 	if err != nil {
 		return nil, fmt.Errorf("read keys of patient %s: %w", p, err)
@@ -235,7 +230,7 @@ func (v *Vault) readWraps(ctx context.Context, p id.Patient, part string) ([]wra
 	for rows.Next() {
 		var w wrap
 		var inbox int
-		if err := rows.Scan(&w.version, &w.team, &w.epoch, &inbox, &w.box, &w.tag, &w.tagged); err != nil {
+		if err := rows.Scan(&w.version, &w.team, &w.epoch, &inbox, &w.box, &w.tag, &w.tagged, &w.stated); err != nil {
 			return nil, fmt.Errorf("read keys of patient %s: %w", p, err)
 		}
 		w.inbox = inbox == 1
