@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +17,9 @@ import (
 	"time"
 
 	"quietroom/ground/id"
+	"quietroom/ground/ledger"
+	"quietroom/madeup"
+	"quietroom/rooms/exchange"
 )
 
 // browser is a signed-in person over real HTTP on loopback, as 16 of which the
@@ -142,6 +147,20 @@ func BenchmarkHTTP(b *testing.B) {
 		return err
 	}
 	b.Run("patient list", func(b *testing.B) { storm(b, func(int) error { return want("/patients", 200) }) })
+	b.Run("patient list while an import and verify run", func(b *testing.B) {
+		busy, stop := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { h.importOn(b, busy) })
+		wg.Go(func() {
+			for busy.Err() == nil {
+				h.ledger.Verify(busy, ledger.Options{})
+				h.vault.Verify(busy, func(int, int) {})
+			}
+		})
+		storm(b, func(int) error { return want("/patients", 200) })
+		stop()
+		wg.Wait()
+	})
 	b.Run("read a chart", func(b *testing.B) {
 		storm(b, func(i int) error { return want("/patients/"+string(some[i%50]), 200) })
 	})
@@ -184,4 +203,27 @@ func (h *benchmarked) someNotes(b *testing.B, ctx context.Context, some []id.Pat
 		}
 	}
 	return paths
+}
+
+// importOn imports made-up patients, again and again other ones, until ctx ends.
+func (h *benchmarked) importOn(b *testing.B, ctx context.Context) {
+	care, err := h.identity.OwnTeam(ctx, id.From(ctx).Person)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	for seed := uint64(time.Now().UnixNano()); ctx.Err() == nil; seed++ {
+		p := madeup.New(seed, 1000, today())
+		dir := b.TempDir()
+		for i := range p.Len() {
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i, ".json")), p.Bundle(i), 0o600); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+		if r, err := h.exchange.Import(ctx, []string{dir}, exchange.Options{Care: []id.Team{care}}); err == nil && r.New != p.Len() {
+			b.Errorf("imported %d of %d: %+v", r.New, p.Len(), r.Problems[:min(1, len(r.Problems))])
+			return
+		}
+	}
 }
