@@ -95,7 +95,7 @@ func few(names []string) string {
 
 // kitEvidence: the kit was made, and read back from paper.
 func (i *Identity) kitEvidence(ctx context.Context, roster *seal.Roster) (layer.Evidence, error) {
-	e := layer.Evidence{Claim: "identity.kit", State: layer.Safe, Page: "/kit", Text: "The recovery kit was printed and read back from the paper."}
+	e := layer.Evidence{Claim: "identity.kit", State: layer.Safe, Page: "/kit", Text: "The practice has a recovery kit: its key stands in the signed list."}
 	if _, ok := roster.PublicKey(recoveryHolder); !ok {
 		e.State, e.Minutes, e.Fix = layer.NeedsYou, 3, "Make the recovery kit"
 		e.Text = "There is no recovery kit. If all keys are lost, nobody can open what is sealed here."
