@@ -46,6 +46,19 @@ type Leaving struct {
 	At                time.Time
 }
 
+// Notice is a message of the house to somebody of the practice, about that
+// person's own account or work. It carries no secret and nothing about a
+// patient; the subject says nothing that a stranger at the screen may not read.
+// Links start at the house's root: "/people". Who sends it knows the addresses:
+// all that the person has given, so that a stolen mailbox does not swallow it.
+type Notice struct {
+	To      id.Person
+	Address string // instead of To, for somebody who has not joined yet
+	Subject string
+	Text    string // plain text, in paragraphs
+	Link    string // where to act; may be empty
+}
+
 // State is one of the seven words of the product. The zero State is NotKnown:
 // what nobody measured is never safe.
 type State int
@@ -96,6 +109,7 @@ type Evidence struct {
 	Page    string    // where to look or to act
 	Fix     string    // what to press, for NeedsYou and Urgent
 	Minutes int       // what it costs
+	By      time.Time // the day by which it should be done; zero: a week after it was first seen
 	Why     string    // the reason behind the sentence
 }
 

@@ -189,7 +189,11 @@ func (l line) task(now time.Time, owner bool) task {
 	t.Head, t.Rest = firstSentence(l.Text)
 	t.Head = strings.TrimSuffix(t.Head, ".")
 	t.Rest = join(t.Rest, l.Why)
-	if by := l.Since.Add(week); l.State == layer.NeedsYou && now.Before(by) {
+	by := l.By
+	if by.IsZero() {
+		by = l.Since.Add(week)
+	}
+	if l.State == layer.NeedsYou && now.Before(by) {
 		t.By = by
 	}
 	if owner || l.State == layer.Urgent {

@@ -65,9 +65,9 @@ func (h *Home) keep(ctx context.Context, said answers) error {
 
 func insert(ctx context.Context, tx *store.Tx, w which, i item) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO home_evidence
-		(claim, nth, place, text, state, seen, until, fact, page, fix, minutes, why, since)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		w.claim, w.nth, string(i.Place), i.Text, i.State.Is(), millis(i.Seen), millis(i.Until), i.Fact, i.Page, i.Fix, i.Minutes, i.Why, millis(i.Since))
+		(claim, nth, place, text, state, seen, until, fact, page, fix, minutes, due, why, since)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		w.claim, w.nth, string(i.Place), i.Text, i.State.Is(), millis(i.Seen), millis(i.Until), i.Fact, i.Page, i.Fix, i.Minutes, millis(i.By), i.Why, millis(i.Since))
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", w.claim, err)
 	}
@@ -100,7 +100,7 @@ func states(ctx context.Context, tx *store.Tx) (map[which]was, error) {
 
 // kept is all evidence of the last look, as it was said then.
 func (h *Home) kept(ctx context.Context) ([]item, error) {
-	rows, err := h.DB.QueryContext(ctx, `SELECT claim, place, text, state, seen, until, fact, page, fix, minutes, why, since FROM home_evidence ORDER BY claim, nth`)
+	rows, err := h.DB.QueryContext(ctx, `SELECT claim, place, text, state, seen, until, fact, page, fix, minutes, due, why, since FROM home_evidence ORDER BY claim, nth`)
 	if err != nil {
 		return nil, fmt.Errorf("read evidence: %w", err)
 	}
@@ -109,11 +109,11 @@ func (h *Home) kept(ctx context.Context) ([]item, error) {
 	for rows.Next() {
 		var i item
 		var state string
-		var seen, until, since int64
-		if err := rows.Scan(&i.Claim, &i.Place, &i.Text, &state, &seen, &until, &i.Fact, &i.Page, &i.Fix, &i.Minutes, &i.Why, &since); err != nil {
+		var seen, until, due, since int64
+		if err := rows.Scan(&i.Claim, &i.Place, &i.Text, &state, &seen, &until, &i.Fact, &i.Page, &i.Fix, &i.Minutes, &due, &i.Why, &since); err != nil {
 			return nil, fmt.Errorf("read evidence: %w", err)
 		}
-		i.State, i.Seen, i.Until, i.Since = stateOf(state), moment(seen), moment(until), moment(since)
+		i.State, i.Seen, i.Until, i.By, i.Since = stateOf(state), moment(seen), moment(until), moment(due), moment(since)
 		all = append(all, i)
 	}
 	return all, rows.Err()
