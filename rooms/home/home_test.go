@@ -153,6 +153,21 @@ func TestAtMostThreeThingsAreAskedForAtATime(t *testing.T) {
 	holds(t, p.page("/"), "First steps", "No things done, four next, 44 minutes", "Laptop A")
 }
 
+func TestAThingIsDueOnItsOwnDayAndElseAWeekAfterItWasAsked(t *testing.T) {
+	p := newPractice(t)
+	p.patients = 1
+	own := needs("identity.access", layer.People, "Somebody left.", "Look", "/people", 2, p.now)
+	own.By = p.now.AddDate(0, 0, 3)
+	p.says(own)
+	day := func(at time.Time) string { return `datetime="` + at.UTC().Format("2006-01-02") }
+	holds(t, p.page("/"), day(own.By))
+	own.By = time.Time{}
+	p.says(own)
+	page := p.page("/")
+	holds(t, page, day(p.now.AddDate(0, 0, 7)))
+	lacks(t, page, day(p.now.AddDate(0, 0, 3)))
+}
+
 func TestSomebodyWhoIsNoOwnerGetsNoButtons(t *testing.T) {
 	p := newPractice(t)
 	p.patients = 1
