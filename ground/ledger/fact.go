@@ -54,7 +54,7 @@ func Append(ctx context.Context, tx *store.Tx, f Fact) error {
 		return fmt.Errorf("append fact %s: %w", f.Kind, ErrKeyless)
 	}
 	body := string(encode(f))
-	if _, err := tx.ExecContext(ctx, `INSERT INTO ledger_waiting (body, mac) VALUES ($1, $2)`, body, mac(key, body)); err != nil {
+	if err := tx.Send(ctx, `INSERT INTO ledger_waiting (body, mac) VALUES ($1, $2)`, body, mac(key, body)); err != nil {
 		return fmt.Errorf("append fact %s: %w", f.Kind, err)
 	}
 	return nil

@@ -92,6 +92,9 @@ func (tx *Tx) script(text string) error {
 	if err := tx.check(); err != nil {
 		return err
 	}
+	if err := tx.fail(tx.w.flush()); err != nil {
+		return err
+	}
 	tx.wrote = true
 	_, err := tx.w.conn.ExecContext(context.Background(), text)
 	return tx.fail(err)

@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -33,6 +35,41 @@ func (w *writer) insist(ctx context.Context) error {
 		return nil
 	}
 	_, err := w.conn.ExecContext(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+	return err
+}
+
+// maxSent bounds how many statements wait to be sent together.
+const maxSent = 1000
+
+// sent is a statement of Tx.Send.
+type sent struct {
+	query string
+	args  []any
+}
+
+// flush sends what waits, and then a command, in one round trip. After one that
+// fails PostgreSQL passes over the rest, the command too.
+func (w *writer) flush(command ...string) error {
+	if len(w.sent) == 0 {
+		for _, text := range command {
+			return w.exec(text)
+		}
+		return nil
+	}
+	b := &pgx.Batch{}
+	for _, s := range w.sent {
+		b.Queue(s.query, s.args...)
+	}
+	for _, text := range command {
+		b.Queue(text)
+	}
+	w.sent = w.sent[:0]
+	err := w.conn.Raw(func(c any) error {
+		return c.(*stdlib.Conn).Conn().SendBatch(context.Background(), b).Close()
+	})
+	if pgconn.SafeToRetry(err) {
+		return driver.ErrBadConn // nothing was sent
+	}
 	return err
 }
 

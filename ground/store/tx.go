@@ -34,6 +34,26 @@ func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 	return res, tx.fail(err)
 }
 
+// Send writes what nobody asks the outcome of: a failure fails the update, as
+// that of any statement does. PostgreSQL is told with the next statement that
+// somebody waits for, or with the commit, so that many cost one round trip.
+// Until then the arguments stay as they are.
+func (tx *Tx) Send(ctx context.Context, query string, args ...any) error {
+	if tx.w.db.kind == SQLite {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return err
+	}
+	if err := tx.check(); err != nil {
+		return err
+	}
+	tx.wrote = true
+	tx.w.sent = append(tx.w.sent, sent{query, args})
+	if len(tx.w.sent) < maxSent {
+		return nil
+	}
+	return tx.fail(tx.w.flush())
+}
+
 // QueryContext reads rows, and sees what this update has written so far. Close
 // them before the next statement.
 func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -75,6 +95,9 @@ func (tx *Tx) begin(query string) (*sql.Stmt, error) {
 	if err := tx.check(); err != nil {
 		return nil, err
 	}
+	if err := tx.fail(tx.w.flush()); err != nil {
+		return nil, err
+	}
 	tx.wrote = tx.wrote || !reads(query)
 	st, err := tx.w.prepared(query)
 	return st, tx.fail(err)
@@ -112,4 +135,12 @@ func (tx *Tx) end() error {
 		r.Close()
 	}
 	return tx.check()
+}
+
+// settle sends what still waits to be sent, where this caller can be undone alone.
+func (tx *Tx) settle() error {
+	if !tx.w.saved {
+		return nil
+	}
+	return tx.fail(tx.w.flush())
 }

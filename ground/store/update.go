@@ -70,6 +70,9 @@ func (u *update) run(w *writer) {
 		if failed := u.tx.end(); u.err == nil {
 			u.err = failed
 		}
+		if u.err == nil {
+			u.err = u.tx.settle()
+		}
 	}()
 	u.err = u.fn(u.tx)
 }

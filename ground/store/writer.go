@@ -19,6 +19,8 @@ type writer struct {
 	db    *DB
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+	sent  []sent // see Tx.Send
+	saved bool   // each caller of this batch has a savepoint
 }
 
 func (w *writer) run() {
@@ -104,6 +106,7 @@ func (w *writer) transact(batch []*update, savepoints bool) error {
 	if err := w.begin(); err != nil {
 		return err
 	}
+	w.saved = savepoints
 	for _, u := range batch {
 		run := w.runBare
 		if savepoints {
@@ -133,7 +136,7 @@ func (w *writer) begin() error {
 
 // end commits. Only a connection that breaks here leaves the outcome unknown.
 func (w *writer) end() error {
-	err := w.exec("COMMIT")
+	err := w.flush("COMMIT")
 	if err == nil {
 		return nil
 	}
@@ -150,6 +153,7 @@ func (w *writer) end() error {
 
 // undo leaves no transaction behind, or else no connection.
 func (w *writer) undo() {
+	w.sent = nil
 	// SQLite refuses where a full disk has ended the transaction already; the next BEGIN tells.
 	if w.exec("ROLLBACK") != nil && w.db.kind == Postgres {
 		w.drop()
@@ -176,6 +180,7 @@ func (w *writer) runSaved(u *update) error {
 		return err
 	}
 	if u.err != nil {
+		w.sent = nil
 		// A full disk may have ended the whole transaction; then this fails, and the batch with it.
 		if err := w.exec("ROLLBACK TO SAVEPOINT one"); err != nil {
 			return errors.Join(u.err, err)
@@ -213,7 +218,7 @@ func (w *writer) drop() {
 		w.conn.Raw(func(any) error { return driver.ErrBadConn })
 		w.conn.Close()
 	}
-	w.conn, w.stmts = nil, map[string]*sql.Stmt{}
+	w.conn, w.stmts, w.sent = nil, map[string]*sql.Stmt{}, nil
 }
 
 func (w *writer) prepared(query string) (*sql.Stmt, error) {

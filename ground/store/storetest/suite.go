@@ -35,6 +35,8 @@ func TestStore(t *testing.T, open func() *store.DB) {
 		{"a panic undoes only that caller's work, and nothing ends", s.panics},
 		{"an overlooked failure of a statement fails the update", s.overlooked},
 		{"nothing follows a failed statement", s.nothingFollows},
+		{"what is sent is there for the next statement, and for whoever comes after", s.sent},
+		{"what fails when it is sent fails its caller only", s.sentUndoesOne},
 		{"rows left open harm nobody", s.rowsLeftOpen},
 		{"OnCommit runs after the commit, and only then", s.onCommit},
 		{"a context that ended before gives its error and writes nothing", s.cancelledBefore},
@@ -184,6 +186,87 @@ func (s *suite) nothingFollows(t *testing.T) {
 		t.Error("the update was acknowledged")
 	}
 	s.want(t, s.db, after, 0)
+}
+
+func send(ctx context.Context, tx *store.Tx, id int64) error {
+	return tx.Send(ctx, `INSERT INTO notes (id, pair, box) VALUES ($1, $2, $3)`, id, id, []byte("sealed"))
+}
+
+func (s *suite) sent(t *testing.T) {
+	const many = 2500
+	first := s.next.Add(many) - many + 1
+	count := func(q interface {
+		QueryRowContext(context.Context, string, ...any) store.Row
+	}) (n int) {
+		if err := q.QueryRowContext(t.Context(), `SELECT count(*) FROM notes WHERE id >= $1 AND id < $2 AND pair <> 0`, first, first+many).Scan(&n); err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	if err := s.db.Update(t.Context(), func(tx *store.Tx) error {
+		for i := range int64(many) {
+			if err := send(t.Context(), tx, first+i); err != nil {
+				return err
+			}
+		}
+		if n := count(tx); n != many {
+			t.Errorf("a query sees %d of %d", n, many)
+		}
+		return tx.Send(t.Context(), `UPDATE notes SET pair = 0 WHERE id = $1`, first)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(s.db); n != many-1 {
+		t.Errorf("after the commit there are %d, want %d", n, many-1)
+	}
+	id, reads := s.id(), 0
+	together(60, func(i int) { // whoever comes after in the same commit sees it too
+		if err := s.db.Update(t.Context(), func(tx *store.Tx) error {
+			reads = 0
+			if err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM notes WHERE pair = $1`, -id).Scan(&reads); err != nil {
+				return err
+			}
+			return tx.Send(t.Context(), `INSERT INTO notes (id, pair, box) VALUES ($1, $2, $3)`, -id*1000-int64(reads), -id, []byte("x"))
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	if reads != 59 {
+		t.Errorf("the last of 60 saw %d before it", reads)
+	}
+}
+
+func (s *suite) sentUndoesOne(t *testing.T) {
+	first := s.next.Add(300) - 299
+	s.add(t, first)
+	together(300, func(i int) {
+		err := s.db.Update(t.Context(), func(tx *store.Tx) error {
+			if err := send(t.Context(), tx, first+int64(i)+1000); err != nil {
+				return err
+			}
+			switch i % 5 {
+			case 1:
+				return errMind
+			case 2:
+				return send(t.Context(), tx, first) // is there already
+			case 3:
+				send(t.Context(), tx, first) // and nobody looks
+			case 4:
+				if i == 104 {
+					panic("a mistake in a room")
+				}
+			}
+			return nil
+		})
+		if lost := i%5 == 1 || i%5 == 2 || i%5 == 3 || i == 104; lost != (err != nil) {
+			t.Errorf("caller %d: %v", i, err)
+		}
+	})
+	s.next.Add(1300)
+	var got int
+	if err := s.db.QueryRowContext(t.Context(), `SELECT count(*) FROM notes WHERE id >= $1 AND id < $2`, first+1000, first+1300).Scan(&got); err != nil || got != 119 {
+		t.Fatalf("got %d notes (%v), want 119: those of the callers that succeeded", got, err)
+	}
 }
 
 func (s *suite) rowsLeftOpen(t *testing.T) {
