@@ -158,6 +158,8 @@ type Batch interface {
 	In(ctx context.Context, p id.Patient, part string) (Compartment, error)
 	// SetCard replaces the card; version is the one that was read.
 	SetCard(ctx context.Context, identity Compartment, card Card, version uint64) error
+	// SetCare changes who cares for a patient; the acting person holds the chart.
+	SetCare(ctx context.Context, p id.Patient, care []id.Team) error
 	// Put writes a record into a compartment that came from In.
 	Put(context.Context, Compartment, Draft) (id.Record, error)
 	// PutStream writes a record whose body may be long: sealed as it is read.

@@ -91,6 +91,7 @@ func fullHouse(t testing.TB) (h *house, pages []fullPage) {
 	twin := url.Values{"family": {"Aldridge"}, "given": {"Samantha"}, "born": {"1991-03-04"}, "care": {string(h.rivera)}}
 	late := h.filled(sheet, "keep", map[string]string{"data": "Arrived late.", "plan": "Ask again."})
 	late.Set("version", "7")
+	away := url.Values{"version": {field(t, card, "version")}, "care": {string(h.bello)}}
 	old := url.Values{"version": {fmt.Sprint(len(field(t, card, "version")) + 6)}, "given": {"Samantha"}, "family": {"Aldridge"}, "address": {"2 Second Street"}}
 	return h, []fullPage{
 		{"patients", "rivera", "GET", "/patients", nil, 200},
@@ -103,6 +104,8 @@ func fullHouse(t testing.TB) (h *house, pages []fullPage) {
 		{"looked", "rivera", "GET", page(p, "/looked"), nil, 200},
 		{"card", "rivera", "GET", page(p, "/edit"), nil, 200},
 		{"card-conflict", "rivera", "POST", page(p, "/edit"), old, 409},
+		{"care", "rivera", "GET", page(p, "/care"), nil, 200},
+		{"care-away", "rivera", "POST", page(p, "/care"), away, 409},
 		{"note", "rivera", "GET", page(p, "/notes/", draft), nil, 200},
 		{"note-conflict", "rivera", "POST", page(p, "/notes"), late, 409},
 		{"signed", "rivera", "GET", page(p, "/notes/", signed), nil, 200},

@@ -36,7 +36,7 @@ type visit struct {
 }
 
 // seen are the facts that tell of a person and a patient.
-var seen = []string{"vault.opened", "vault.refused", "vault.written", "vault.admitted"}
+var seen = []string{"vault.opened", "vault.refused", "vault.written", "vault.admitted", "vault.care-changed"}
 
 type lookedPage struct {
 	Patient id.Patient
@@ -155,6 +155,8 @@ func deed(f ledger.Fact, in folder) string {
 		return "wanted " + part + ", and was refused"
 	case "vault.admitted":
 		return "admitted the patient"
+	case "vault.care-changed":
+		return "changed who cares"
 	}
 	if f.Part != layer.PartChart {
 		return "wrote " + part

@@ -26,6 +26,8 @@ func (c *Chart) mount(m *web.Mux) {
 		"GET /patients/{patient}/looked":             c.showLooked,
 		"GET /patients/{patient}/edit":               c.showEdit,
 		"POST /patients/{patient}/edit":              c.edit,
+		"GET /patients/{patient}/care":               c.showCare,
+		"POST /patients/{patient}/care":              c.changeCare,
 		"GET /patients/{patient}/notes/new":          c.showBlank,
 		"POST /patients/{patient}/notes/new":         c.showBlank,
 		"GET /patients/{patient}/notes":              c.backToChart, // after a lock on the page of a conflict
