@@ -290,6 +290,32 @@ func TestABrokenConnectionIsReplaced(t *testing.T) {
 			t.Fatalf("%d rows of 2", n)
 		}
 	}
+	for id := int64(10); id < 14; id++ {
+		first := true
+		if err := db.Update(t.Context(), func(tx *store.Tx) error {
+			var backend int
+			if err := tx.QueryRowContext(t.Context(), `SELECT pg_backend_pid()`).Scan(&backend); err != nil {
+				return err
+			}
+			for half := range 2 {
+				if err := tx.Send(t.Context(), `INSERT INTO pairs (id, half, box) VALUES ($1, $2, 'x')`, id, half); err != nil {
+					return err
+				}
+			}
+			if first {
+				if _, err := killer.Exec(`SELECT pg_terminate_backend($1, 10000)`, backend); err != nil { // returns when it is gone
+					t.Error(err)
+				}
+			}
+			first = false
+			return nil
+		}); err != nil {
+			t.Fatalf("killed before what was sent arrived: %v", err)
+		}
+		if n := count(t, db, `SELECT count(*) FROM pairs WHERE id = $1`, id); n != 2 {
+			t.Fatalf("%d rows of 2", n)
+		}
+	}
 	runs := 0
 	if err := db.Update(t.Context(), func(tx *store.Tx) error {
 		if _, err := tx.ExecContext(t.Context(), `INSERT INTO pairs (id, half, box) VALUES (99, 0, 'x')`); err != nil {
