@@ -128,6 +128,7 @@ func (e Evidence) At(now time.Time) Evidence {
 type Job struct {
 	Name  string
 	Every time.Duration
+	Wake  <-chan struct{} // runs it before its time; may be nil
 	Run   func(context.Context) error
 }
 

@@ -213,7 +213,11 @@ func (h *house) runJob(ctx context.Context, room, holder string, job layer.Job) 
 		if err != nil && ctx.Err() == nil {
 			h.log.ErrorContext(ctx, "a job failed", "room", room, "job", job.Name, "err", err)
 		}
-		sleep(ctx, job.Every)
+		select {
+		case <-ctx.Done():
+		case <-job.Wake:
+		case <-time.After(job.Every):
+		}
 	}
 }
 
