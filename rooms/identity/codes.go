@@ -56,11 +56,11 @@ func (i *Identity) EnterOnce(ctx context.Context, code seal.Code) (session conte
 	}
 	a := id.Actor{Person: u.Person, Session: id.New[id.Session]()}
 	next := seal.NewCode(seal.Personal)
-	fresh, err := i.spend(ctx, u, a, next.Auth(), next.KEK())
-	if err != nil {
+	if err := i.spend(ctx, u, a, next.Auth(), next.KEK()); err != nil {
+		u.Wipe()
 		return nil, nil, seal.Code{}, err
 	}
-	return withUnlocked(withRing(id.With(ctx, a), fresh.ring), fresh), fresh.Wipe, next, nil
+	return withUnlocked(withRing(id.With(ctx, a), u.ring), u), u.Wipe, next, nil
 }
 
 func (i *Identity) tellCodeUsed(ctx context.Context, tx *store.Tx, a id.Actor, door string) error {
@@ -68,110 +68,26 @@ func (i *Identity) tellCodeUsed(ctx context.Context, tx *store.Tx, a id.Actor, d
 }
 
 // spend puts another code in place of the one that just opened u, and gives the
-// person a new seed: the old one signs nothing any more, and opens nothing that is
-// sealed to the person from now on. A used code rotates no team key: that needs an
-// owner's signature. With an old copy of the disk the old code still opens the
-// team keys that lie there, until they are rotated. The other doors are fitted to
-// the new seed by their public keys, without a tap. u is wiped; the person comes
-// back as new.
-func (i *Identity) spend(ctx context.Context, u *Unlocked, a id.Actor, auth, kek seal.Key) (*Unlocked, error) {
-	i.acts.Lock()
-	defer i.acts.Unlock()
-	defer u.Wipe()
-	roster, err := i.Roster(ctx)
-	if err != nil {
-		return nil, err
-	}
-	u.ring.keep(roster) // somebody may have been taken out of a team since the code was typed
-	s, err := i.newSeed(roster, u, auth, kek)
-	if err != nil {
-		return nil, err
-	}
-	next := roster.Clone()
-	e := seal.Entry{Act: seal.Rekey, At: i.Now().UnixMilli(), Person: string(u.Person), Keys: new(s.user.Keys()), Doors: s.public}
-	entry, err := next.Sign(string(u.Person), u.user.Signer, e)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoDoor, err) // another use of the same code came first
-	}
-	err = i.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := i.addEntry(ctx, tx, next.Number, entry); err != nil {
+// person a new seed, which u then holds; see reseed. ErrNoDoor if another use of
+// the same code came first.
+func (i *Identity) spend(ctx context.Context, u *Unlocked, a id.Actor, auth, kek seal.Key) error {
+	used, fresh := u.Door, ""
+	err := i.Change(ctx, u, func(c *Change) error {
+		err := c.reseed(ctx, a, used, func(seed seal.Seed) (d door, err error) {
+			d, err = i.codeDoor(u.Person, seed, auth, kek, "Code")
+			fresh = d.id
+			return d, err
+		})
+		if err != nil {
 			return err
 		}
-		if err := i.writeSeed(ctx, tx, u, s, next.Pin()); err != nil {
-			return err
-		}
-		if err := i.tellCodeUsed(ctx, tx, a, u.Door); err != nil {
-			return err
-		}
-		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: a, Kind: "identity.reseeded", Subject: string(u.Person), Version: int64(next.Number)})
+		c.Write(func(tx *store.Tx) error { return i.tellCodeUsed(ctx, tx, a, used) })
+		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		u.Door = fresh
 	}
-	fresh := &Unlocked{Person: u.Person, Door: s.code.id, seed: s.seed, user: s.user, ring: newRing(u.Person)}
-	for team, keys := range u.ring.Teams {
-		for epoch, key := range keys {
-			fresh.ring.add(team, epoch, key)
-		}
-	}
-	return fresh, nil
-}
-
-// reseeding is a person's new seed, sealed to all doors but the spent one.
-type reseeding struct {
-	seed   seal.Seed
-	user   seal.User
-	code   door
-	boxes  map[string][]byte // door -> seed
-	public map[string]seal.Door
-}
-
-func (i *Identity) newSeed(roster *seal.Roster, u *Unlocked, auth, kek seal.Key) (s reseeding, err error) {
-	s = reseeding{seed: seal.NewSeed(), boxes: map[string][]byte{}, public: map[string]seal.Door{}}
-	if s.user, err = s.seed.User(); err != nil {
-		return s, err
-	}
-	if s.code, err = i.codeDoor(u.Person, s.seed, auth, kek, "Code"); err != nil {
-		return s, err
-	}
-	who, _ := roster.Person(string(u.Person))
-	for name, d := range who.Doors {
-		if name == u.Door {
-			continue
-		}
-		if s.boxes[name], err = seal.SealTo(d.Pair, s.seed.Key[:], i.seedSlot(u.Person, name)); err != nil {
-			return s, err
-		}
-		s.public[name] = d
-	}
-	s.public[s.code.id] = seal.Door{Kind: codeDoor, Pair: s.code.public}
-	return s, nil
-}
-
-func (i *Identity) writeSeed(ctx context.Context, tx *store.Tx, u *Unlocked, s reseeding, pin seal.Pin) error {
-	for name, box := range s.boxes {
-		if _, err := tx.ExecContext(ctx, `UPDATE identity_doors SET seed = $1 WHERE door = $2`, box, name); err != nil {
-			return err
-		}
-	}
-	if err := tx.QueryRowContext(ctx, `DELETE FROM identity_doors WHERE door = $1 RETURNING label`, u.Door).Scan(&s.code.label); err != nil {
-		return fmt.Errorf("spend code %s: %w", u.Door, err)
-	}
-	if err := addDoor(ctx, tx, u.Person, s.code, i.Now().UnixMilli()); err != nil {
-		return err
-	}
-	for team, keys := range u.ring.Teams {
-		for epoch, key := range keys {
-			box, err := seal.SealTo(s.user.Pair.Public(), key[:], i.teamSlot(string(u.Person), team, epoch))
-			if err != nil {
-				return err
-			}
-			if err := addTeamKey(ctx, tx, team, epoch, string(u.Person), box); err != nil {
-				return err
-			}
-		}
-	}
-	return i.pin(ctx, tx, u.Person, s.seed, pin)
+	return err
 }
 
 // knownCookie marks a browser in which somebody has used a passkey. It opens
@@ -277,15 +193,13 @@ func (i *Identity) signInWithCode(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	defer func() { u.Wipe() }()
+	defer u.Wipe()
 	ctx := r.Context()
 	spent := !i.MadeUp
 	if spent {
-		fresh, err := i.spend(ctx, u, id.Actor{Person: u.Person}, seal.Key(parts[64:96]), seal.Key(parts[96:]))
-		if err != nil {
+		if err := i.spend(ctx, u, id.Actor{Person: u.Person}, seal.Key(parts[64:96]), seal.Key(parts[96:])); err != nil {
 			return i.closed(ctx, err)
 		}
-		u = fresh
 	}
 	a, err := i.begin(w, r, u, opening{key: in.Key, with: "code"}, func(tx *store.Tx, a id.Actor) error {
 		if spent {

@@ -22,27 +22,19 @@ const actAddDoor = "add-door"
 
 // addOwnDoor gives an open person one more door, signed by that person.
 func (i *Identity) addOwnDoor(ctx context.Context, u *Unlocked, d door) error {
-	i.acts.Lock()
-	defer i.acts.Unlock()
-	roster, err := i.Roster(ctx)
-	if err != nil {
-		return err
-	}
-	who, ok := roster.Person(string(u.Person))
-	if !ok {
-		return fmt.Errorf("add a door: person %s: unknown", u.Person)
-	}
-	doors := maps.Clone(who.Doors)
-	doors[d.id] = seal.Door{Kind: d.kind, Pair: d.public}
-	e := seal.Entry{Act: seal.Doors, Person: string(u.Person), Doors: doors}
-	return i.actLocked(ctx, u, e, func(tx *store.Tx, number uint64, s seal.Signed) error {
-		if err := i.addEntry(ctx, tx, number, s); err != nil {
+	return i.Change(ctx, u, func(c *Change) error {
+		who, ok := c.roster.Person(string(u.Person))
+		if !ok {
+			return fmt.Errorf("add a door: person %s: unknown", u.Person)
+		}
+		doors := maps.Clone(who.Doors)
+		doors[d.id] = seal.Door{Kind: d.kind, Pair: d.public}
+		if err := c.Sign(seal.Entry{Act: seal.Doors, Person: string(u.Person), Doors: doors}); err != nil {
 			return err
 		}
-		if err := addDoor(ctx, tx, u.Person, d, i.Now().UnixMilli()); err != nil {
-			return err
-		}
-		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: id.From(ctx), Kind: "identity.door-added", Subject: string(u.Person), Part: d.kind, Ref: d.id})
+		c.Write(func(tx *store.Tx) error { return addDoor(ctx, tx, u.Person, d, i.Now().UnixMilli()) })
+		c.Tell(ctx, ledger.Fact{Actor: id.From(ctx), Kind: "identity.door-added", Subject: string(u.Person), Part: d.kind, Ref: d.id})
+		return nil
 	})
 }
 

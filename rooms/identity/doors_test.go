@@ -676,8 +676,8 @@ func TestALeaversSessionEnds(t *testing.T) {
 	if _, _, err := jo.Code(t.Context(), h.jo); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.act(t.Context(), h.anaU, seal.Entry{Act: seal.Leave, Person: string(h.joPerson)}, func(tx *store.Tx, number uint64, e seal.Signed) error {
-		return s.addEntry(t.Context(), tx, number, e)
+	if err := h.Change(t.Context(), h.anaU, func(c *Change) error {
+		return c.Sign(seal.Entry{Act: seal.Leave, Person: string(h.joPerson)})
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -152,14 +152,21 @@ func (i *Identity) writeFounding(ctx context.Context, tx *store.Tx, practice str
 	if _, err := tx.ExecContext(ctx, `INSERT INTO identity_practice (one, name) VALUES (1, $1)`, practice); err != nil {
 		return err
 	}
-	if err := i.writeNewcomer(ctx, tx, n, 1, first, at); err != nil {
+	if err := i.addEntry(ctx, tx, 1, first); err != nil {
+		return err
+	}
+	if err := i.writeNewcomer(ctx, tx, n, at); err != nil {
 		return err
 	}
 	for _, t := range teams {
 		if err := i.addEntry(ctx, tx, t.number, t.entry); err != nil {
 			return err
 		}
-		if err := i.sealTeamKeyToAll(ctx, tx, roster, t.id, 1, t.key, []string{string(n.Person)}); err != nil {
+		box, err := i.teamBox(roster, t.id, 1, t.key, string(n.Person))
+		if err != nil {
+			return err
+		}
+		if err := addTeamKey(ctx, tx, t.id, 1, string(n.Person), box); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,6 +48,10 @@ type kept interface {
 	get(ctx context.Context, kind, key string, now time.Time) ([]byte, error)
 	// take returns a value and forgets it: of two callers one gets it.
 	take(ctx context.Context, kind, key string, now time.Time) ([]byte, error)
+	// all returns what is kept of a kind, by key. db may be a transaction.
+	all(ctx context.Context, db reader, kind string, now time.Time) (map[string][]byte, error)
+	// drop forgets things with the commit of a transaction.
+	drop(ctx context.Context, tx *store.Tx, kind string, keys ...string) error
 	// sweep forgets what has ended, and the oldest ceremonies above a number.
 	sweep(ctx context.Context, now time.Time, most int) error
 }
@@ -140,6 +145,29 @@ func (m *memory) forget(key string) bool {
 	return ok
 }
 
+func (m *memory) all(_ context.Context, _ reader, kind string, now time.Time) (map[string][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[string][]byte{}
+	for key, t := range m.things {
+		if name, ok := strings.CutPrefix(key, kind+"/"); ok && now.Before(t.ends) {
+			all[name] = slices.Clone(t.value)
+		}
+	}
+	return all, nil
+}
+
+func (m *memory) drop(_ context.Context, tx *store.Tx, kind string, keys ...string) error {
+	tx.OnCommit(func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, key := range keys {
+			m.forget(kind + "/" + key)
+		}
+	})
+	return nil
+}
+
 func (m *memory) sweep(_ context.Context, now time.Time, most int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -213,6 +241,41 @@ func (t tables) take(ctx context.Context, kind, key string, now time.Time) ([]by
 		return tx.QueryRowContext(ctx, `DELETE FROM identity_kept WHERE kind = $1 AND key = $2 AND ends > $3 RETURNING value, ends`, kind, key, now.UnixMilli()).Scan(&box, &end)
 	})
 	return t.open(kind, key, box, end, err)
+}
+
+func (t tables) all(ctx context.Context, db reader, kind string, now time.Time) (map[string][]byte, error) {
+	rows, err := db.QueryContext(ctx, `SELECT key, value, ends FROM identity_kept WHERE kind = $1 AND ends > $2`, kind, now.UnixMilli())
+	if err != nil {
+		return nil, keptError(kind, err)
+	}
+	defer rows.Close()
+	all := map[string][]byte{}
+	for rows.Next() {
+		var key string
+		var box []byte
+		var end int64
+		if err := rows.Scan(&key, &box, &end); err != nil {
+			return nil, keptError(kind, err)
+		}
+		value, err := t.open(kind, key, box, end, nil)
+		if errors.Is(err, errGone) {
+			continue // not sealed by this house
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[key] = value
+	}
+	return all, keptError(kind, rows.Err())
+}
+
+func (t tables) drop(ctx context.Context, tx *store.Tx, kind string, keys ...string) error {
+	for _, key := range keys {
+		if err := tx.Send(ctx, `DELETE FROM identity_kept WHERE kind = $1 AND key = $2`, kind, key); err != nil {
+			return fmt.Errorf("end a %s: %w", kind, err)
+		}
+	}
+	return nil
 }
 
 // open opens what was read; a value that this house did not seal is none.

@@ -79,12 +79,11 @@ func TestSpendingACodeBringsBackNoTeam(t *testing.T) {
 	}
 	h.takeJoOut(t) // between the typing of the code and its spending
 	next := seal.NewCode(seal.Personal)
-	fresh, err := h.spend(t.Context(), u, id.Actor{Person: u.Person}, next.Auth(), next.KEK())
-	if err != nil {
+	defer u.Wipe()
+	if err := h.spend(t.Context(), u, id.Actor{Person: u.Person}, next.Auth(), next.KEK()); err != nil {
 		t.Fatal(err)
 	}
-	defer fresh.Wipe()
-	if keys := fresh.ring.Teams[h.care]; keys != nil {
+	if keys := u.ring.Teams[h.care]; keys != nil {
 		t.Errorf("Jo was taken out while a code was spent, and the session has %d keys of the team", len(keys))
 	}
 	var n int

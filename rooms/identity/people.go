@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/sha256"
 
 	"quietroom/ground/id"
 	"quietroom/ground/ledger"
@@ -94,23 +93,26 @@ func (n *Newcomer) entry(act seal.Act) seal.Entry {
 
 // Join takes a newcomer into the practice, in an owner's name. Teams come apart: see AddMember and FormTeam.
 func (i *Identity) Join(ctx context.Context, by *Unlocked, n *Newcomer) error {
-	return i.act(ctx, by, n.entry(seal.Join), func(tx *store.Tx, number uint64, s seal.Signed) error {
-		if err := i.writeNewcomer(ctx, tx, n, number, s, i.Now().UnixMilli()); err != nil {
-			return err
-		}
-		// From the first day on the seed knows the list: a pin that is missing was taken away.
-		sum := sha256.Sum256(s.Body)
-		if err := i.pin(ctx, tx, n.Person, n.seed, seal.Pin{Root: i.Anchor.Root(), Number: number, Head: sum[:]}); err != nil {
-			return err
-		}
-		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: by.actor(), Kind: "identity.joined", Subject: string(n.Person)})
-	})
+	return i.Change(ctx, by, func(c *Change) error { return c.Join(ctx, n) })
 }
 
-func (i *Identity) writeNewcomer(ctx context.Context, tx *store.Tx, n *Newcomer, number uint64, s seal.Signed, at int64) error {
-	if err := i.addEntry(ctx, tx, number, s); err != nil {
+// Join takes a newcomer into the practice.
+func (c *Change) Join(ctx context.Context, n *Newcomer) error {
+	if err := c.Sign(n.entry(seal.Join)); err != nil {
 		return err
 	}
+	pin := c.roster.Pin() // from the first day on the seed knows the list: a pin that is missing was taken away
+	c.Write(func(tx *store.Tx) error {
+		if err := c.i.writeNewcomer(ctx, tx, n, c.i.Now().UnixMilli()); err != nil {
+			return err
+		}
+		return c.i.pin(ctx, tx, n.Person, n.seed, pin)
+	})
+	c.Tell(ctx, ledger.Fact{Kind: "identity.joined", Subject: string(n.Person)})
+	return nil
+}
+
+func (i *Identity) writeNewcomer(ctx context.Context, tx *store.Tx, n *Newcomer, at int64) error {
 	if err := addPerson(ctx, tx, n, at); err != nil {
 		return err
 	}
@@ -120,27 +122,4 @@ func (i *Identity) writeNewcomer(ctx context.Context, tx *store.Tx, n *Newcomer,
 		}
 	}
 	return nil
-}
-
-// act signs one roster entry in a person's name and writes it, together with
-// what belongs to it, in one transaction. A second writer on another instance
-// loses by the entry's number, and its caller may try again.
-func (i *Identity) act(ctx context.Context, by *Unlocked, e seal.Entry, write func(tx *store.Tx, number uint64, s seal.Signed) error) error {
-	i.acts.Lock()
-	defer i.acts.Unlock()
-	return i.actLocked(ctx, by, e, write)
-}
-
-func (i *Identity) actLocked(ctx context.Context, by *Unlocked, e seal.Entry, write func(tx *store.Tx, number uint64, s seal.Signed) error) error {
-	roster, err := i.Roster(ctx)
-	if err != nil {
-		return err
-	}
-	next := roster.Clone()
-	e.At = i.Now().UnixMilli()
-	s, err := next.Sign(string(by.Person), by.user.Signer, e)
-	if err != nil {
-		return err
-	}
-	return i.DB.Update(ctx, func(tx *store.Tx) error { return write(tx, next.Number, s) })
 }

@@ -211,6 +211,11 @@ func (i *Identity) begin(w http.ResponseWriter, r *http.Request, u *Unlocked, o 
 	if err := i.kept.put(ctx, keptSession, v.name, b, ends); err != nil {
 		return a, err
 	}
+	// Whoever closed this door meanwhile did not see the session yet.
+	if stands, err := i.doorStands(ctx, u.Person, u.Door); err != nil || !stands {
+		_, gone := i.kept.take(ctx, keptSession, v.name, i.Now())
+		return a, errors.Join(errNoEntry, err, gone)
+	}
 	setCookie(w, web.SessionCookie, cookie, 0)
 	return a, i.prove(ctx, w, v)
 }

@@ -70,6 +70,14 @@ func addTeamKey(ctx context.Context, tx *store.Tx, team id.Team, epoch uint64, h
 	return nil
 }
 
+// dropTeamKeys deletes all keys of a team that are sealed to a holder.
+func dropTeamKeys(ctx context.Context, tx *store.Tx, team id.Team, holder string) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM identity_team_keys WHERE holder = $1 AND team = $2`, holder, team); err != nil {
+		return fmt.Errorf("drop keys of team %s: %w", team, err)
+	}
+	return nil
+}
+
 type teamBox struct {
 	team  id.Team
 	epoch uint64

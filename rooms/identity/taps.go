@@ -211,6 +211,9 @@ func (i *Identity) Tap(r *http.Request, act, object string) (ctx context.Context
 	if err != nil {
 		return nil, nil, errNoTap
 	}
+	if stands, err := i.doorStands(ctx, t.Person, t.Door); err != nil || !stands {
+		return nil, nil, errors.Join(errNoTap, err)
+	}
 	u, err := i.unlock(ctx, t.Person, t.Door, seal.Seed{Key: seed})
 	if err != nil {
 		return nil, nil, i.closed(ctx, err)
