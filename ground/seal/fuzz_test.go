@@ -120,6 +120,32 @@ func FuzzRosterEntry(f *testing.F) {
 	})
 }
 
+// What nobody signs can say one thing only, and only of a plan that waits.
+func FuzzDue(f *testing.F) {
+	var chain []Signed
+	for _, e := range golden[struct {
+		Entries []struct {
+			Body      string
+			Signature Hex
+		}
+	}](f, "plan", nil).Entries {
+		chain = append(chain, Signed{[]byte(e.Body), e.Signature})
+		f.Add([]byte(e.Body), []byte(e.Signature))
+		f.Add([]byte(e.Body), []byte{})
+	}
+	last := len(chain) - 1
+	roster := must(ReadRoster(chain[:last], nil))
+	f.Fuzz(func(t *testing.T, body, sig []byte) {
+		r := roster.Clone()
+		if err := r.Add(Signed{body, sig}); err == nil && (!bytes.Equal(body, chain[last].Body) || len(sig) > 0) {
+			t.Errorf("an entry was taken in that nobody signed: %q", body)
+		}
+		if err := r.Add(Signed{body, sig}); err == nil {
+			t.Errorf("a plan was carried out twice: %q", body)
+		}
+	})
+}
+
 func FuzzCeremony(f *testing.F) {
 	v := golden[struct {
 		ServerPrivate Hex `json:"server_private"`

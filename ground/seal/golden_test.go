@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -412,5 +413,65 @@ func TestGoldenRoster(t *testing.T) {
 	team, _ := r.Team("team-1")
 	if ana.Name != "Ana Reyes" || jo.Name != "Jo <Park> & ü" || team.Name != "Jo and Ana" {
 		t.Errorf("the roster's names read otherwise than they did: %q, %q, %q", ana.Name, jo.Name, team.Name)
+	}
+}
+
+// A plan and its carrying out: what an owner signed ahead of its hour is read as
+// it was.
+func TestGoldenPlan(t *testing.T) {
+	type entry struct {
+		Body      string `json:"body"`
+		Signature Hex    `json:"signature"`
+	}
+	type vector struct {
+		Root    Hex     `json:"root"`
+		Head    Hex     `json:"head"`
+		TeamKey Hex     `json:"team_key"` // the planned one
+		Entries []entry `json:"entries"`
+	}
+	v := golden(t, "plan", func() vector {
+		ana, jo := must(Seed{secret32("ana").key(t)}.User()), must(Seed{secret32("jo").key(t)}.User())
+		r, first, err := Begin("ana", ana, Entry{Practice: "practice-1", Name: "Ana Reyes", At: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain, keys, key, next := []Signed{first}, jo.Keys(), secret32("team").key(t), secret32("next team").key(t)
+		planned := []PlannedTeam{{Team: "team-1", Members: []string{"ana"}, Epoch: 2, Commitment: next.Commitment(), Public: must(TeamInbox(next)).Public()}}
+		for _, e := range []Entry{
+			{At: 2, Act: Join, Person: "jo", Name: "Jo Park", Keys: &keys, Roles: []string{"clinician"}},
+			{At: 3, Act: Form, Team: "team-1", Name: "Jo and Ana", Kind: "care", Members: []string{"jo", "ana"}, Epoch: 1, Commitment: key.Commitment(), Public: must(TeamInbox(key)).Public()},
+			{At: 4, Act: Foresee, Person: "jo", After: 1764090000000, Teams: planned},
+			{At: 5, Act: Withdraw, Plan: 4},
+			{At: 6, Act: Foresee, Person: "jo", After: 1764093600000, Teams: planned},
+		} {
+			chain = append(chain, must(r.Sign("ana", ana.Signer, e)))
+		}
+		chain = append(chain, must(r.CarryOut(6)))
+		v := vector{Root: r.Root, Head: r.head(), TeamKey: next[:]}
+		for _, s := range chain {
+			v.Entries = append(v.Entries, entry{string(s.Body), s.Signature})
+		}
+		return v
+	})
+	var chain []Signed
+	for _, e := range v.Entries {
+		chain = append(chain, Signed{[]byte(e.Body), e.Signature})
+	}
+	r, err := ReadRoster(chain, v.Root)
+	if err != nil {
+		t.Fatalf("a plan that was good is refused: %v", err)
+	}
+	wantHex(t, "the roster's head", r.head(), v.Head)
+	if err := r.CheckTeamKey("team-1", 2, v.TeamKey.key(t)); err != nil {
+		t.Error(err)
+	}
+	if jo, _ := r.Person("jo"); !jo.Gone || r.Stale("team-1") {
+		t.Error("the plan was carried out, and jo is here or holds the team's newest key")
+	}
+	if again := must(r.Clone().Sign("ana", must(Seed{secret32("ana").key(t)}.User()).Signer, Entry{At: 7, Act: Assign, Person: "ana", Roles: []string{Owner}})); again.Body == nil {
+		t.Error("the chain does not go on after a plan")
+	}
+	if want := `,"at":0,"by":"","act":"due","plan":6}`; !strings.HasSuffix(v.Entries[6].Body, want) || len(v.Entries[6].Signature) != 0 {
+		t.Errorf("a plan is carried out by %s", v.Entries[6].Body)
 	}
 }

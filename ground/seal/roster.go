@@ -33,6 +33,10 @@ const (
 	Leave  Act = "leave" // a person leaves; signed by an owner
 	Form   Act = "team"  // a team, its members and the commitment to its key; signed by an owner
 	Name   Act = "key"   // a public key of the practice: "recovery", "break-glass", "inbox.front-desk"; signed by an owner
+
+	Foresee  Act = "plan"     // a leaving at an hour, with its teams' next keys; changes nothing yet; signed by an owner
+	Withdraw Act = "withdraw" // takes a plan back; signed by an owner
+	Due      Act = "due"      // carries a plan out; signed by nobody, and says nothing but the plan's number
 )
 
 // Keys are a person's public halves.
@@ -55,7 +59,7 @@ type Entry struct {
 	By         string          `json:"by"`                 // the person who signs
 	Act        Act             `json:"act"`
 	Practice   string          `json:"practice,omitempty"` // found
-	Person     string          `json:"person,omitempty"`   // found, join, rekey, doors, roles, leave; team: whose own it is
+	Person     string          `json:"person,omitempty"`   // found, join, rekey, doors, roles, leave, plan; team: whose own it is
 	Keys       *Keys           `json:"keys,omitempty"`     // found, join, rekey
 	Doors      map[string]Door `json:"doors,omitempty"`    // found, join, rekey (optional), doors
 	Roles      []string        `json:"roles,omitempty"`    // found, join, roles
@@ -66,6 +70,19 @@ type Entry struct {
 	Commitment []byte          `json:"commitment,omitempty"`
 	Name       string          `json:"name,omitempty"`   // key; found, join: what colleagues call the person; team: what they call it
 	Public     Public          `json:"public,omitempty"` // key; team: what others seal to for this team, see TeamInbox
+	After      int64           `json:"after,omitempty"`  // plan: not before this hour, unix milliseconds
+	Teams      []PlannedTeam   `json:"teams,omitempty"`  // plan: what the teams of who leaves become, in order of id
+	Plan       uint64          `json:"plan,omitempty"`   // withdraw, due: number of the plan's entry
+}
+
+// PlannedTeam is what a team becomes when a plan is carried out: the next key,
+// and those who stay.
+type PlannedTeam struct {
+	Team       string   `json:"team"`
+	Members    []string `json:"members,omitempty"`
+	Epoch      uint64   `json:"epoch"`
+	Commitment []byte   `json:"commitment"`
+	Public     Public   `json:"public"`
 }
 
 // Signed is an entry as it is kept: exact bytes and their signature.
@@ -86,6 +103,7 @@ type RosterPerson struct {
 	Doors map[string]Door
 	Roles []string
 	Gone  bool
+	Keyed uint64 // number of the entry that gave the keys
 }
 
 // RosterTeam is what the chain says of a team.
@@ -109,6 +127,8 @@ type Roster struct {
 	people   map[string]RosterPerson
 	teams    map[string]RosterTeam
 	keys     map[string]Public
+	plans    map[string]Plan // the newest of each person that was not withdrawn
+	named    uint64          // number of the newest entry that named a public key of the practice
 }
 
 // RosterError says which entry is refused and why.
@@ -140,7 +160,7 @@ func ReadRoster(chain []Signed, root []byte) (*Roster, error) {
 }
 
 func emptyRoster() *Roster {
-	return &Roster{people: map[string]RosterPerson{}, teams: map[string]RosterTeam{}, keys: map[string]Public{}}
+	return &Roster{people: map[string]RosterPerson{}, teams: map[string]RosterTeam{}, keys: map[string]Public{}, plans: map[string]Plan{}}
 }
 
 // Clone returns a roster that can be signed upon and thrown away if the entry is
@@ -148,7 +168,7 @@ func emptyRoster() *Roster {
 func (r *Roster) Clone() *Roster {
 	c := *r
 	c.heads = slices.Clone(r.heads)
-	c.people, c.teams, c.keys = maps.Clone(r.people), maps.Clone(r.teams), maps.Clone(r.keys)
+	c.people, c.teams, c.keys, c.plans = maps.Clone(r.people), maps.Clone(r.teams), maps.Clone(r.keys), maps.Clone(r.plans)
 	return &c
 }
 
@@ -175,12 +195,8 @@ func (r *Roster) Add(s Signed) error {
 	if !bytes.Equal(e.Previous, r.head()) {
 		return refuse("it does not follow the entry before it")
 	}
-	signer, reason := r.signer(e)
-	if reason != "" {
+	if reason := r.checkSignature(e, s); reason != "" {
 		return refuse("%s", reason)
-	}
-	if !signer.Verify(entryLabel, s.Body, s.Signature) {
-		return refuse("its signature is not that of the person it names")
 	}
 	if err := e.says(); err != nil {
 		return refuse("%v", err)
@@ -201,6 +217,7 @@ func (r *Roster) Add(s Signed) error {
 func (r *Roster) Sign(by string, signer *Signer, e Entry) (Signed, error) {
 	e.Number, e.Previous, e.By = r.Number+1, r.head(), by
 	e.Members = slices.Compact(slices.Sorted(slices.Values(e.Members)))
+	e.Teams = inOrder(e.Teams)
 	body, err := json.Marshal(e)
 	if err != nil {
 		return Signed{}, fmt.Errorf("sign roster entry: %w", err)
@@ -264,6 +281,10 @@ func (e Entry) says() error {
 		e.Team, e.Name, e.Kind, e.Person, e.Members, e.Epoch, e.Commitment, e.Public = "", "", "", "", nil, 0, nil, nil
 	case Name:
 		e.Name, e.Public = "", nil
+	case Foresee:
+		e.Person, e.After, e.Teams = "", 0, nil
+	case Withdraw, Due:
+		e.Plan = 0
 	default:
 		return nil // apply names it as unknown
 	}
@@ -271,6 +292,22 @@ func (e Entry) says() error {
 		return errors.New("it says more than its act does")
 	}
 	return nil
+}
+
+// checkSignature tells what is wrong with who signed an entry. A plan is signed
+// when it is made; that it is due is signed by nobody, and has one form only.
+func (r *Roster) checkSignature(e Entry, s Signed) (reason string) {
+	if e.Act == Due {
+		if len(s.Signature) > 0 || e.By != "" || e.At != 0 {
+			return "a plan is carried out in nobody's name"
+		}
+		return ""
+	}
+	signer, reason := r.signer(e)
+	if reason == "" && !signer.Verify(entryLabel, s.Body, s.Signature) {
+		return "its signature is not that of the person it names"
+	}
+	return reason
 }
 
 // signer returns the key an entry has to be signed with.
@@ -297,17 +334,23 @@ func (r *Roster) apply(e Entry) (reason string) {
 	switch e.Act {
 	case Found, Join:
 		return r.join(e, known)
-	case Rekey, Doors, Assign, Leave:
+	case Rekey, Doors, Assign, Leave, Foresee:
 		if !known || p.Gone {
 			return "it is about nobody who belongs to the practice"
 		}
 	}
 	switch e.Act {
+	case Foresee:
+		return r.foresee(e)
+	case Withdraw:
+		return r.withdraw(e.Plan)
+	case Due:
+		return r.carryOut(e.Plan)
 	case Rekey:
 		if reason := e.Keys.check(); reason != "" {
 			return reason
 		}
-		p.Keys = *e.Keys
+		p.Keys, p.Keyed = *e.Keys, e.Number
 		if e.Doors != nil {
 			p.Doors = e.Doors
 		}
@@ -323,7 +366,7 @@ func (r *Roster) apply(e Entry) (reason string) {
 		if e.Name == "" || e.Public.Check() != nil {
 			return "it names no valid public key"
 		}
-		r.keys[e.Name] = e.Public
+		r.keys[e.Name], r.named = e.Public, e.Number
 		return ""
 	default:
 		return "its act is unknown; a newer program may have written it"
@@ -335,6 +378,9 @@ func (r *Roster) apply(e Entry) (reason string) {
 		return "it would leave the practice without an owner"
 	}
 	r.people[e.Person] = p
+	if p.Gone {
+		delete(r.plans, e.Person)
+	}
 	return ""
 }
 
@@ -354,7 +400,7 @@ func (r *Roster) join(e Entry, known bool) (reason string) {
 	if reason := checkDoors(e.Doors); reason != "" {
 		return reason
 	}
-	r.people[e.Person] = RosterPerson{Name: e.Name, Keys: *e.Keys, Doors: e.Doors, Roles: e.Roles}
+	r.people[e.Person] = RosterPerson{Name: e.Name, Keys: *e.Keys, Doors: e.Doors, Roles: e.Roles, Keyed: e.Number}
 	return ""
 }
 

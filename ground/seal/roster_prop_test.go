@@ -32,7 +32,7 @@ func begun(practice string) (*Roster, []Signed) {
 // written is all that a roster says, so that two can be compared down to the
 // last byte.
 func written(r *Roster) string {
-	return string(must(json.Marshal([]any{r.Practice, r.Root, r.Number, r.heads, r.people, r.teams, r.keys})))
+	return string(must(json.Marshal([]any{r.Practice, r.Root, r.Number, r.heads, r.people, r.teams, r.keys, r.plans, r.named})))
 }
 
 // member is what the model knows of a person; rules are written a second time
@@ -40,6 +40,7 @@ func written(r *Roster) string {
 type member struct {
 	user        int
 	owner, gone bool
+	keyed       int // entry that gave the keys
 }
 
 type team struct {
@@ -48,13 +49,25 @@ type team struct {
 	key     Key
 }
 
+// foreseen is a leaving that an owner planned.
+type foreseen struct {
+	number     int
+	by, who    string
+	teams      map[string]team // as they shall be
+	carriedOut bool
+}
+
 type practice struct {
 	r       *Roster
 	chain   []Signed
 	people  map[string]member
 	teams   map[string]team
+	plans   []*foreseen
+	named   int // entry that named a key last
 	refused int
 	taken   int
+	due     int // teams that got a planned key
+	leftOut int // teams that did not
 }
 
 func newPractice() *practice {
@@ -75,14 +88,14 @@ func (p *practice) lastOwner(who string) bool {
 
 var (
 	names = rapid.SampledFrom([]string{"ana", "jo", "kim", "lee"})
-	acts  = rapid.SampledFrom([]Act{Found, Join, Join, Rekey, Doors, Assign, Leave, Form, Form, Form, Name, "other"})
+	acts  = rapid.SampledFrom([]Act{Found, Join, Join, Rekey, Doors, Assign, Leave, Form, Form, Form, Name, Foresee, Foresee, Withdraw, "other"})
 )
 
 // try draws an act, a person in whose name it is signed and the keys that sign
 // it, and compares what the roster does with what the rules say.
 func (p *practice) try(t *rapid.T) {
 	by, who := names.Draw(t, "by"), names.Draw(t, "about")
-	if !p.owner(by) && rapid.Bool().Draw(t, "an owner instead") {
+	if !p.owner(by) && rapid.IntRange(0, 3).Draw(t, "an owner instead") > 0 {
 		for _, id := range slices.Sorted(maps.Keys(p.people)) {
 			if p.owner(id) {
 				by = id
@@ -107,13 +120,14 @@ func (p *practice) try(t *rapid.T) {
 		e.Person, e.Practice, e.Roles, right = who, "Q", []string{Owner}, false
 	case Join:
 		i, keys := keyOf()
-		m = member{user: i, owner: rapid.Bool().Draw(t, "owner")}
+		m = member{user: i, owner: rapid.Bool().Draw(t, "owner"), keyed: len(p.chain) + 1}
 		_, known := p.people[who]
 		right = right && !known
 		e.Person, e.Keys, e.Roles = who, keys, rolesOf(m)
 		then = func() { p.people[who] = m }
 	case Rekey:
 		m.user, e.Keys = keyOf()
+		m.keyed = len(p.chain) + 1
 		e.Person, right = who, right && p.here(who)
 		then = func() { p.people[who] = m }
 	case Doors:
@@ -131,12 +145,19 @@ func (p *practice) try(t *rapid.T) {
 	case Leave:
 		m.gone = true
 		e.Person, right = who, right && p.here(who) && !p.lastOwner(who)
-		then = func() { p.people[who] = m }
+		then = func() { p.people[who] = m; p.forget(who) }
+	case Foresee:
+		right = p.foresee(t, &e, by, who, &then) && right
+	case Withdraw:
+		plan := p.planned(t)
+		e.Plan, right = uint64(plan.number), right && plan.who != "" && !plan.carriedOut
+		then = func() { p.forget(plan.who) }
 	case Form:
 		right = p.form(t, &e, &then) && right
 	case Name:
 		e.Name, e.Public = rapid.SampledFrom([]string{"recovery", ""}).Draw(t, "name"), users()[2].Pair.Public()
 		right = right && e.Name != ""
+		then = func() { p.named = len(p.chain) + 1 }
 	default:
 		right = false
 	}
@@ -157,6 +178,111 @@ func (p *practice) try(t *rapid.T) {
 	}
 	p.taken++
 	then()
+	p.chain = append(p.chain, s)
+}
+
+// settle lets three people join, and forms two teams.
+func (p *practice) settle() {
+	sign := func(e Entry) { p.chain = append(p.chain, must(p.r.Sign("ana", users()[0].Signer, e))) }
+	for i, who := range []string{"jo", "kim", "lee"} {
+		keys := users()[i+1].Keys()
+		p.people[who] = member{user: i + 1, owner: who == "jo", keyed: len(p.chain) + 1}
+		sign(Entry{At: 2, Act: Join, Person: who, Keys: &keys, Roles: rolesOf(p.people[who])})
+	}
+	for _, name := range []string{"t", "u"} {
+		p.teams[name] = team{members: []string{"ana", "jo", "kim", "lee"}, epoch: 1, key: NewKey()}
+		sign(Entry{At: 2, Act: Form, Team: name, Kind: "care", Members: p.teams[name].members, Epoch: 1, Commitment: p.teams[name].key.Commitment(), Public: users()[3].Pair.Public()})
+	}
+}
+
+// foresee draws a plan for a person, with some of that person's teams, mostly as
+// they would be.
+func (p *practice) foresee(t *rapid.T, e *Entry, by, who string, then *func()) (right bool) {
+	plan := &foreseen{number: len(p.chain) + 1, by: by, who: who, teams: map[string]team{}}
+	*e = Entry{At: 2, Act: Foresee, Person: who, After: rapid.Int64Range(0, 9).Draw(t, "hour")}
+	right = e.After > 0 && p.here(who) && !p.lastOwner(who)
+	for _, name := range slices.Sorted(maps.Keys(p.teams)) {
+		was := p.teams[name]
+		if !slices.Contains(was.members, who) && rapid.IntRange(0, 9).Draw(t, "a team of others") > 0 {
+			continue
+		}
+		now := team{epoch: was.epoch + 1, key: NewKey()}
+		right = right && slices.Contains(was.members, who)
+		for _, m := range was.members {
+			if m != who {
+				now.members = append(now.members, m)
+				right = right && p.here(m)
+			}
+		}
+		switch rapid.IntRange(0, 19).Draw(t, "slip") {
+		case 0:
+			now.epoch++
+			right = false
+		case 1:
+			now.key, right = was.key, false
+		case 2:
+			now.members, right = append(now.members, who), false
+		}
+		plan.teams[name] = now
+		e.Teams = append(e.Teams, PlannedTeam{Team: name, Members: now.members, Epoch: now.epoch, Commitment: now.key.Commitment(), Public: users()[3].Pair.Public()})
+	}
+	slices.Reverse(e.Teams) // Sign brings them into order
+	*then = func() { p.forget(who); p.plans = append(p.plans, plan) }
+	return right
+}
+
+// forget takes back the plans for a person that wait.
+func (p *practice) forget(who string) {
+	p.plans = slices.DeleteFunc(p.plans, func(f *foreseen) bool { return f.who == who })
+}
+
+// planned draws a plan, or one that is none.
+func (p *practice) planned(t *rapid.T) foreseen {
+	n := rapid.IntRange(0, 5).Draw(t, "plan")
+	if n >= len(p.plans) {
+		return foreseen{number: rapid.IntRange(0, 3).Draw(t, "no plan") * 1000}
+	}
+	return *p.plans[n]
+}
+
+// carryOut carries out a plan, as anybody can who writes the database.
+func (p *practice) carryOut(t *rapid.T) {
+	plan := p.planned(t)
+	right := plan.who != "" && !plan.carriedOut && p.owner(plan.by) && !p.lastOwner(plan.who)
+	before := written(p.r)
+	s, err := p.r.CarryOut(uint64(plan.number))
+	if (err == nil) != right {
+		t.Fatalf("plan %d is carried out: allowed %v, but %v", plan.number, right, err)
+	}
+	if err != nil {
+		p.refused++
+		if written(p.r) != before {
+			t.Fatalf("a refused plan changed the roster: %v", err)
+		}
+		return
+	}
+	p.taken++
+	for _, f := range p.plans {
+		if f.number == plan.number {
+			f.carriedOut = true
+		}
+	}
+	for name, next := range plan.teams {
+		now := p.teams[name]
+		same := now.epoch+1 == next.epoch && p.named < plan.number && slices.Contains(now.members, plan.who)
+		for _, m := range now.members {
+			same = same && p.here(m) && (m == plan.who || slices.Contains(next.members, m) && p.people[m].keyed < plan.number)
+		}
+		if same = same && len(next.members)+1 == len(now.members); same {
+			p.teams[name] = next
+			p.due++
+		} else {
+			p.leftOut++
+		}
+	}
+	m := p.people[plan.who]
+	m.gone = true
+	p.people[plan.who] = m
 	p.chain = append(p.chain, s)
 }
 
@@ -227,25 +353,36 @@ func (p *practice) agrees(t *rapid.T) {
 }
 
 func TestOnlyWhoMayChangesTheRoster(t *testing.T) {
-	refused, taken := 0, 0
+	refused, taken, due, leftOut := 0, 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPractice()
-		t.Repeat(map[string]func(*rapid.T){"": p.agrees, "act": p.try})
+		if rapid.IntRange(0, 3).Draw(t, "settled") > 0 {
+			p.settle()
+		}
+		t.Repeat(map[string]func(*rapid.T){"": p.agrees, "act": p.try, "another act": p.try, "due": func(t *rapid.T) {
+			if len(p.plans) == 0 {
+				t.Skip("nothing is planned")
+			}
+			p.carryOut(t)
+		}})
 		if r, err := ReadRoster(p.chain, p.r.Root); err != nil || written(r) != written(p.r) {
 			t.Fatalf("the chain reads otherwise than it was written: %v", err)
 		}
-		refused, taken = refused+p.refused, taken+p.taken
+		refused, taken, due, leftOut = refused+p.refused, taken+p.taken, due+p.due, leftOut+p.leftOut
 	})
 	least := 30
 	if testing.Short() { // a fifth of the tries
 		least /= 5
+	} else if due == 0 || leftOut == 0 {
+		t.Errorf("%d teams got a planned key and %d were left out: the machine tried too little", due, leftOut)
 	}
+	t.Logf("%d refused, %d taken; %d teams got a planned key, %d were left out", refused, taken, due, leftOut)
 	if refused < least || taken < least {
 		t.Errorf("%d acts were refused and %d taken: the machine tried too little", refused, taken)
 	}
 }
 
-// longPractice is a chain of ten entries or so, by an owner and by oneself.
+// longPractice is a chain of a dozen entries or so, by an owner, by oneself and by nobody.
 func longPractice(practice string) (*Roster, []Signed) {
 	r, chain := begun(practice)
 	ana, jo := users()[0].Signer, users()[1].Signer
@@ -257,7 +394,11 @@ func longPractice(practice string) (*Roster, []Signed) {
 	sign("ana", ana, Entry{At: 5, Act: Name, Name: "recovery", Public: pub})
 	sign("jo", jo, Entry{At: 6, Act: Rekey, Person: "jo", Keys: &other})
 	sign("ana", ana, Entry{At: 7, Act: Assign, Person: "jo", Roles: []string{"clinician"}})
-	sign("ana", ana, Entry{At: 8, Act: Leave, Person: "jo"})
+	next := PlannedTeam{Team: "t", Members: []string{"ana"}, Epoch: 2, Commitment: NewKey().Commitment(), Public: pub}
+	sign("ana", ana, Entry{At: 8, Act: Foresee, Person: "jo", After: 20, Teams: []PlannedTeam{next}})
+	sign("ana", ana, Entry{At: 9, Act: Withdraw, Plan: r.Number})
+	sign("ana", ana, Entry{At: 10, Act: Foresee, Person: "jo", After: 30, Teams: []PlannedTeam{next}})
+	chain = append(chain, must(r.CarryOut(r.Number)))
 	return r, chain
 }
 
@@ -400,8 +541,8 @@ func TestAClonedRosterGoesItsOwnWay(t *testing.T) {
 	before := written(r)
 	a, b := r.Clone(), r.Clone()
 	key := users()[3].Pair.Public()
-	must(a.Sign("ana", users()[0].Signer, Entry{At: 9, Act: Form, Team: "t", Kind: "care", Members: []string{"ana"}, Epoch: 2, Commitment: NewKey().Commitment(), Public: key}))
-	must(b.Sign("ana", users()[0].Signer, Entry{At: 9, Act: Form, Team: "t", Kind: "care", Members: []string{"ana"}, Epoch: 2, Commitment: NewKey().Commitment(), Public: key}))
+	must(a.Sign("ana", users()[0].Signer, Entry{At: 9, Act: Form, Team: "t", Kind: "care", Members: []string{"ana"}, Epoch: 3, Commitment: NewKey().Commitment(), Public: key}))
+	must(b.Sign("ana", users()[0].Signer, Entry{At: 9, Act: Form, Team: "t", Kind: "care", Members: []string{"ana"}, Epoch: 3, Commitment: NewKey().Commitment(), Public: key}))
 	if written(r) != before || bytes.Equal(a.head(), b.head()) || must(ReadRoster(chain, nil)).Number != r.Number {
 		t.Error("what was signed on a clone shows in the roster, or in another clone")
 	}
