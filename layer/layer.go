@@ -28,6 +28,7 @@ type Layer struct {
 	Jobs     []Job                                                // keyless work on a clock
 	Contain  func(context.Context, *store.Tx, Scope) error        // stop a person, a device or all; reversible
 	Offboard func(context.Context, *store.Tx, Leaving) error      // close this room's doors: needs no keys, quick
+	Knock    Knock                                                // ask this room's doors to a person, at their verifiers
 	Erase    func(context.Context, *store.Tx, id.Patient) error   // rows and wraps now; bytes by tx.OnCommit, retried after a crash
 	Export   func(context.Context, id.Patient, *zip.Writer) error // all this room holds about a patient; ctx carries the actor and the keys
 }
@@ -44,6 +45,21 @@ type Leaving struct {
 	Person, Successor id.Person
 	By                id.Actor
 	At                time.Time
+}
+
+// Knock asks the verifier of each of a room's doors to a person whether it would
+// accept now what the room knows of it: a credential, the hash of a session or a
+// token, a key that is sealed to the person. First come the known ones, which
+// earlier knocks found, then those that were made since. It opens nothing.
+type Knock func(ctx context.Context, p id.Person, known []Door) iter.Seq2[Door, error]
+
+// Door is one way in to the practice that a person has or had.
+type Door struct {
+	Room string // "identity"
+	Kind string // a fixed word: "passkey", "session", "key"
+	Name string // as its person calls it; never a secret
+	Key  string // how the room finds it again: an identifier or a hash, never a secret
+	Open bool   // its verifier would accept it
 }
 
 // Notice is a message of the house to somebody of the practice, about that
