@@ -288,20 +288,8 @@ const (
 )
 
 func (l *loot) rows(ctx context.Context, db *store.DB) error {
-	rows, err := db.QueryContext(ctx, `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`)
+	tables, err := column(ctx, db, `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`)
 	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var tables []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return err
-		}
-		tables = append(tables, name)
-	}
-	if err := rows.Err(); err != nil {
 		return err
 	}
 	for _, table := range tables {
@@ -313,7 +301,7 @@ func (l *loot) rows(ctx context.Context, db *store.DB) error {
 }
 
 func (l *loot) table(ctx context.Context, db *store.DB, table string) error {
-	quoted := `"` + strings.ReplaceAll(table, `"`, `""`) + `"`
+	quoted := quote(table)
 	var n int
 	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM `+quoted).Scan(&n); err != nil {
 		return err
@@ -396,7 +384,7 @@ func rob(ctx context.Context, dir string, step func(done, total int)) (r robbery
 			}
 		}
 	}
-	shelf, err := disk.Open(filepath.Join(dir, "house", s.Blobs))
+	shelf, err := disk.Open(filepath.Join(dir, "house", s.taken()))
 	if err != nil {
 		return r, err
 	}

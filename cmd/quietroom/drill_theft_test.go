@@ -17,15 +17,23 @@ func drilled(t *testing.T, name string, sabotage bool) layer.Report {
 	if testing.Short() {
 		patients = 30
 	}
+	dir := filepath.Join(t.TempDir(), "house")
+	if _, err := makeDemo(t.Context(), dir, "http://localhost:8470", madeUp{Seed: 7, Patients: patients, Day: today()}, slog.New(slog.DiscardHandler), func(int, int) {}); err != nil {
+		t.Fatal(err)
+	}
+	return drilledOn(t, dir, patients, name, sabotage)
+}
+
+// drilledOn runs one drill of a small trial house on a copy of a house.
+func drilledOn(t *testing.T, dir string, patients int, name string, sabotage bool) layer.Report {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	dir, copied := filepath.Join(t.TempDir(), "house"), t.TempDir()
-	_, err := makeDemo(t.Context(), dir, "http://localhost:8470", madeUp{Seed: 7, Patients: patients, Day: today()}, slog.New(slog.DiscardHandler), func(int, int) {})
-	must(err)
+	copied := t.TempDir()
 	must(takeHouse(t.Context(), dir, copied))
 	s, err := readSettings(dir)
 	must(err)

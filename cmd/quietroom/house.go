@@ -19,7 +19,6 @@ import (
 	"quietroom/ground/ledger"
 	"quietroom/ground/seal"
 	"quietroom/ground/store"
-	"quietroom/ground/store/blobs/disk"
 	"quietroom/ground/web"
 	"quietroom/layer"
 	"quietroom/rooms/chart"
@@ -36,7 +35,7 @@ type house struct {
 	log      *slog.Logger
 	held     *store.Held
 	db       *store.DB
-	blobs    *disk.Disk
+	blobs    shelf
 	ledger   *ledger.Ledger
 	identity *identity.Identity
 	vault    *vault.Vault
@@ -68,7 +67,7 @@ func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err
 	if h.db, err = store.Open(ctx, s.database()); err != nil {
 		return nil, err
 	}
-	if h.blobs, err = disk.Open(filepath.Join(dir, s.Blobs)); err != nil {
+	if h.blobs, err = s.shelf(ctx); err != nil {
 		return nil, err
 	}
 	key, err := readLedgerKey(dir)
@@ -243,7 +242,7 @@ func (h *house) close() error {
 	if h.db != nil {
 		errs = append(errs, h.db.Close())
 	}
-	if h.blobs != nil {
+	if h.blobs.Closer != nil {
 		errs = append(errs, h.blobs.Close())
 	}
 	if h.held != nil {

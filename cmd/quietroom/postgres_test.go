@@ -37,7 +37,7 @@ type group struct {
 
 const groupPatients = 60
 
-func newGroup(t *testing.T) *group {
+func newGroup(t *testing.T, change ...func(*settings) error) *group {
 	t.Helper()
 	address := storetest.Postgres(t)
 	above := t.TempDir()
@@ -47,6 +47,11 @@ func newGroup(t *testing.T) *group {
 		t.Fatal(err)
 	}
 	s.Blobs = "../blobs"
+	for _, c := range change {
+		if err := c(s); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := s.save(); err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ func serveCommand(ctx context.Context, c *call) error {
 	cert := c.flags.String("cert", "", "certificate file, with --key, in place of one that is fetched")
 	key := c.flags.String("key", "", "key file of --cert")
 	database := c.flags.String("database", "", "postgres:// address for a group, when the house is made; otherwise a file in --dir")
+	bucket := c.flags.String("blobs", "", "https:// address of an S3-compatible bucket for a group, when the house is made; otherwise a folder in --dir")
 	words, err := c.parse()
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func serveCommand(ctx context.Context, c *call) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(c.err, nil))
-	if err := prepare(*dir, *database, origin(*listen, *name, s)); err != nil {
+	if err := prepare(*dir, *database, *bucket, origin(*listen, *name, s)); err != nil {
 		return err
 	}
 	h, err := openHouse(ctx, *dir, log)
@@ -69,7 +70,7 @@ func serveCommand(ctx context.Context, c *call) error {
 // prepare makes a new house where there is none, and has an older one answer
 // where it is served now. Passkeys are bound to the name of the host (WebAuthn
 // Level 3, 5.1.2): a practice that was founded under another name stays there.
-func prepare(dir, database, origin string) error {
+func prepare(dir, database, bucket, origin string) error {
 	s, err := readSettings(dir)
 	if errors.Is(err, errNoHouse) {
 		if database == "" {
@@ -78,8 +79,11 @@ func prepare(dir, database, origin string) error {
 		if err := leftAlone(dir); err != nil {
 			return err
 		}
-		_, err = newSettings(dir, database, origin, nil, time.Now())
-		return err
+		if s, err = newSettings(dir, database, origin, nil, time.Now()); err != nil || bucket == "" {
+			return err
+		}
+		s.Blobs = bucket
+		return s.save()
 	}
 	if err != nil || s.Origin == origin {
 		return err

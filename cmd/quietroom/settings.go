@@ -23,7 +23,7 @@ type settings struct {
 	ID        string    `json:"practice"`
 	RootHash  []byte    `json:"root,omitempty"` // fingerprint of the first roster entry
 	Database  string    `json:"database"`       // a file in the directory, or a postgres:// address
-	Blobs     string    `json:"blobs"`          // a folder in the directory
+	Blobs     string    `json:"blobs"`          // a folder in the directory, or a bucket: see settings.shelf
 	Origin    string    `json:"origin"`         // where browsers find it
 	MadeUp    *madeUp   `json:"made_up,omitempty"`
 	Installed time.Time `json:"installed"`

@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"quietroom/ground/seal"
-	"quietroom/ground/store"
 	"quietroom/layer"
 )
 
@@ -98,78 +94,4 @@ func (t *trial) take(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return to, takeHouse(ctx, t.dir, to)
-}
-
-// takeHouse copies what a thief of the machine finds: the directory with its
-// database, log and blobs as they lie there (also while the house is served),
-// a consistent copy of the database, the program, and its environment.
-func takeHouse(ctx context.Context, dir, to string) error {
-	if err := copyTree(dir, filepath.Join(to, "house")); err != nil {
-		return err
-	}
-	s, err := readSettings(dir)
-	if err != nil {
-		return err
-	}
-	if s.Database == "house.db" {
-		if err := copyDatabase(ctx, dir, filepath.Join(to, "whole.db")); err != nil {
-			return err
-		}
-	}
-	program, err := os.Executable()
-	if err == nil {
-		err = copyFile(program, filepath.Join(to, "program"))
-	}
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(to, "environment"), []byte(strings.Join(os.Environ(), "\n")), 0o600)
-}
-
-// copyDatabase copies a SQLite house consistently, beside its server.
-func copyDatabase(ctx context.Context, dir, to string) error {
-	db, err := store.Open(ctx, filepath.Join(dir, "house.db"))
-	if err != nil {
-		return err
-	}
-	return errors.Join(db.CopyTo(ctx, to), db.Close())
-}
-
-func copyTree(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // the house goes on while it is copied
-		}
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		switch {
-		case d.IsDir():
-			return os.MkdirAll(filepath.Join(to, rel), 0o700)
-		case d.Type().IsRegular():
-			return copyFile(path, filepath.Join(to, rel))
-		}
-		return nil // sockets hold nothing
-	})
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
 }
