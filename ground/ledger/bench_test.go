@@ -134,3 +134,20 @@ func BenchmarkOverManyFacts(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkUntilNumbered is the time from an act's commit until its fact has a
+// number: the goal is 100 ms.
+func BenchmarkUntilNumbered(b *testing.B) {
+	l := openLedger(b)
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan error)
+	go func() { done <- l.Run(ctx) }()
+	n := int64(0)
+	for b.Loop() {
+		appendFacts(b, l.db, opened(int(n)))
+		n++
+		numbered(b, l, n)
+	}
+	stop()
+	<-done
+}
