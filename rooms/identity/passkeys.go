@@ -234,6 +234,10 @@ func (i *Identity) checkAssertion(r *http.Request, in reply, c *ceremony) (*used
 		if used.person != c.Person {
 			return nil, errNoEntry
 		}
+		// The question allowed all of the person's passkeys, so all have to be the holder's.
+		if holder, err = i.passkeysOf(ctx, c.Person); err != nil {
+			return nil, err
+		}
 		credential, err = wa.ValidateLogin(holder, c.Data, parsed)
 	} else {
 		_, credential, err = wa.ValidatePasskeyLogin(func(_, handle []byte) (webauthn.User, error) {
