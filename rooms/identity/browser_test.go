@@ -410,3 +410,43 @@ func TestTheBrowserSplitsACodeAsTheServerDoes(t *testing.T) {
 		t.Error("it opens for another ceremony")
 	}
 }
+
+func TestOnesOwnDoorsInABrowser(t *testing.T) {
+	tab := webtest.Browser(t)
+	tab.Dark(false) // and without motion: a click during a transition goes nowhere
+	tab.Authenticator(webtest.Abilities{PRF: true})
+	s := serveSQLite(t, false)
+	claimAt(t, s, tab, false)
+	tab.EveryWay(s.origin+"/doors", "doors-one", pictures)
+	makeCode(t, tab, "form[data-act=add-code]")
+	tab.Click("form[data-act=add-code] button:not([type=button])")
+	s.waitForDoors(t, tab, 2)
+	tab.EveryWay(s.origin+"/doors", "doors", pictures)
+	tab.Go(s.origin + "/doors")
+	tab.Click("ul.list li:nth-child(2) a")
+	if got := tab.See("h1"); got != "Printed code" {
+		t.Fatalf("the second way in is called %q", got)
+	}
+	at := tab.Path()
+	tab.EveryWay(s.origin+at, "door", pictures)
+	tab.Go(s.origin + at)
+	tab.Type("#label", "The envelope: ")
+	tab.Click("form[action$='/name'] button")
+	tab.Arrive("/doors")
+	if got := tab.See("ul.list"); !strings.Contains(got, "The envelope: Printed code") {
+		t.Errorf("the name is not kept: %q", got)
+	}
+	tab.Go(s.origin + at)
+	tab.Click("form[action$='/remove'] button.first")
+	tab.Arrive("/doors")
+	said(t, tab, "p[role=status]", "That way in is closed.")
+	if got := s.facts("identity.door-removed"); got != 1 {
+		t.Errorf("%d facts tell of it", got)
+	}
+	// The passkey that stayed opens the new seed.
+	tab.Click(".foot button, form[action='/lock'] button")
+	tab.Arrive("/unlock")
+	tab.Click("button.first")
+	tab.Arrive("/")
+	tab.Calm()
+}

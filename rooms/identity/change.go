@@ -24,6 +24,7 @@ type Change struct {
 	entries []numbered
 	writes  []func(*store.Tx) error
 	made    []madeKey
+	given   []givenKey
 }
 
 type numbered struct {
@@ -36,6 +37,14 @@ type madeKey struct {
 	epoch   uint64
 	key     seal.Key
 	members []id.Person
+}
+
+// givenKey is a team key that was sealed to somebody.
+type givenKey struct {
+	holder id.Person
+	team   id.Team
+	epoch  uint64
+	key    seal.Key
 }
 
 // Change lets build sign entries in a person's name, one upon the other, and
@@ -80,6 +89,7 @@ func (i *Identity) Change(ctx context.Context, by *Unlocked, build func(*Change)
 			c.by.ring.add(m.team, m.epoch, m.key)
 		}
 	}
+	i.handOn(ctx, c.given)
 	return nil
 }
 
@@ -239,5 +249,6 @@ func (c *Change) giveKey(ctx context.Context, team id.Team, epoch uint64, key se
 		return err
 	}
 	c.Write(func(tx *store.Tx) error { return addTeamKey(ctx, tx, team, epoch, holder, box) })
+	c.given = append(c.given, givenKey{id.Person(holder), team, epoch, key})
 	return nil
 }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -113,8 +114,122 @@ func label(text, otherwise string) string {
 	return text
 }
 
+// actRemoveDoor is what one taps for to close a way in.
+const actRemoveDoor = "remove-door"
+
+var (
+	errNoSuchDoor = &web.Error{Status: http.StatusNotFound, Text: "This way in is not there any more.", Back: "/doors"}
+	errLastDoor   = &web.Error{Status: http.StatusConflict, Text: "This is your only way in. Without it the room would be closed to you for good, so it stays.", Fix: "Add another way in first, then remove this one.", Back: "/doors"}
+	errTwoDoors   = &web.Error{Status: http.StatusConflict, Text: "An owner of a practice that is in use keeps two ways in, so this one stays for now.", Fix: "Add another way in first, then remove this one.", Back: "/doors"}
+)
+
+type doorPage struct {
+	Door  doorRow
+	Keeps string // why it cannot be closed now
+}
+
+func (i *Identity) showDoor(w http.ResponseWriter, r *http.Request) error {
+	p := id.From(r.Context()).Person
+	doors, err := i.doorsOf(r.Context(), p)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(doors, func(d doorRow) bool { return d.ID == r.PathValue("door") })
+	if at < 0 {
+		return errNoSuchDoor
+	}
+	page := doorPage{Door: doors[at]}
+	roster, err := i.Roster(r.Context())
+	if err != nil {
+		return err
+	}
+	if why, ok := errors.AsType[*web.Error](mayRemove(roster, p, doors[at].ID)); ok {
+		page.Keeps = why.Text
+	}
+	return i.pages.Show(w, r, "door", web.View{Title: "A way in", Scripts: []string{script}, Data: page})
+}
+
+// mayRemove says why a door has to stay: nobody closes the last one, and an owner
+// of a practice in use keeps two, so that a lost key never closes it for good.
+func mayRemove(roster *seal.Roster, p id.Person, door string) error {
+	who, _ := roster.Person(string(p))
+	_, ok := who.Doors[door]
+	doors, kit := ready(roster)
+	switch {
+	case !ok:
+		return errNoSuchDoor
+	case len(who.Doors) == 1:
+		return errLastDoor
+	case len(who.Doors) == 2 && doors >= 2 && kit && slices.Contains(who.Roles, Owner):
+		return errTwoDoors
+	}
+	return nil
+}
+
+// nameDoor changes what a person calls a door.
+func (i *Identity) nameDoor(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	p, door := id.From(ctx).Person, r.PathValue("door")
+	err := i.DB.Update(ctx, func(tx *store.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE identity_doors SET label = $1 WHERE door = $2 AND person = $3`, label(r.PostFormValue("label"), "Without a name"), door, p)
+		if err != nil {
+			return fmt.Errorf("name door %s: %w", door, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(errNoSuchDoor, err)
+		}
+		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: id.From(ctx), Kind: "identity.door-named", Subject: string(p), Ref: door})
+	})
+	if err != nil {
+		return err
+	}
+	return web.SeeOther(w, r, "/doors")
+}
+
+// removeDoor closes a way in for good: see reseed.
+func (i *Identity) removeDoor(w http.ResponseWriter, r *http.Request) error {
+	door := r.PathValue("door")
+	ctx, done, err := i.Tap(r, actRemoveDoor, door)
+	if err != nil {
+		return err
+	}
+	defer done()
+	u, _ := UnlockedFrom(ctx)
+	err = i.Change(ctx, u, func(c *Change) error {
+		if err := mayRemove(c.roster, u.Person, door); err != nil {
+			return err
+		}
+		who, _ := c.roster.Person(string(u.Person))
+		kind := who.Doors[door].Kind
+		if err := c.reseed(ctx, id.From(ctx), door, nil); err != nil {
+			return err
+		}
+		c.Tell(ctx, ledger.Fact{Actor: id.From(ctx), Kind: "identity.door-removed", Subject: string(u.Person), Part: kind, Ref: door})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return web.SeeOther(w, r, "/doors?did=removed")
+}
+
+// renewKeys is an owner's tap that gives overdue teams their new keys.
+func (i *Identity) renewKeys(w http.ResponseWriter, r *http.Request) error {
+	ctx, done, err := i.Tap(r, "renew-keys", string(id.From(r.Context()).Person))
+	if err != nil {
+		return err
+	}
+	defer done()
+	u, _ := UnlockedFrom(ctx)
+	if err := i.CatchUp(ctx, u); err != nil { // Tap tried; here it is told why not
+		return err
+	}
+	return web.SeeOther(w, r, "/people")
+}
+
 // doorRow is one door as its person sees it.
 type doorRow struct {
+	ID          string
 	Label, Kind string
 	Made, Used  time.Time
 }
@@ -144,7 +259,7 @@ func (i *Identity) doorsOf(ctx context.Context, p id.Person) ([]doorRow, error) 
 		if _, ok := who.Doors[name]; !ok {
 			continue
 		}
-		d.Made = time.UnixMilli(made)
+		d.ID, d.Made = name, time.UnixMilli(made)
 		if used > 0 {
 			d.Used = time.UnixMilli(used)
 		}
@@ -161,6 +276,11 @@ func (i *Identity) Ready(ctx context.Context) (doors int, kit bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
+	doors, kit = ready(roster)
+	return doors, kit, nil
+}
+
+func ready(roster *seal.Roster) (doors int, kit bool) {
 	for _, name := range roster.People() {
 		p, _ := roster.Person(name)
 		if !p.Gone && slices.Contains(p.Roles, Owner) {
@@ -168,5 +288,5 @@ func (i *Identity) Ready(ctx context.Context) (doors int, kit bool, err error) {
 		}
 	}
 	_, kit = roster.PublicKey(recoveryHolder)
-	return doors, kit, nil
+	return doors, kit
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func (i *Identity) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error
 				Page: "/people", Fix: "Ask whoever looks after the server to bring back the newest backup", Minutes: 30}, nil)
 			return
 		}
-		for _, look := range []func(context.Context, *seal.Roster) (layer.Evidence, error){i.doorsEvidence, i.kitEvidence, i.holdersEvidence} {
+		for _, look := range []func(context.Context, *seal.Roster) (layer.Evidence, error){i.doorsEvidence, i.kitEvidence, i.holdersEvidence, i.overdueEvidence} {
 			e, err := look(ctx, roster)
 			e.Place, e.Seen, e.Until = layer.People, i.Now(), i.Now().Add(evidenceLasts)
 			if !yield(e, err) {
@@ -176,4 +177,29 @@ func (i *Identity) wraps(ctx context.Context) (map[wrap]bool, error) {
 		held[w] = true
 	}
 	return held, rows.Err()
+}
+
+// overdueEvidence: no team writes under a key that a leaver or a lost door reached.
+func (i *Identity) overdueEvidence(ctx context.Context, roster *seal.Roster) (layer.Evidence, error) {
+	e := layer.Evidence{Claim: "identity.rotated", State: layer.Safe, Page: "/people", Text: "No team writes under a key that a lost way in, or somebody who left, could have reached."}
+	late, err := i.Overdue(ctx)
+	if err != nil || len(late) == 0 {
+		return e, err
+	}
+	teams, people := map[id.Team]bool{}, map[string]bool{}
+	for _, o := range late {
+		who, _ := roster.Person(string(o.Who))
+		teams[o.Team], people[who.Name] = true, true
+	}
+	e.State, e.Minutes, e.Fix = layer.NeedsYou, 1, "Give the teams new keys"
+	e.Text = fmt.Sprintf("New records of %d %s still go under keys that a closed way in of %s could have reached. An owner’s next tap ends that.",
+		len(teams), words(len(teams), "team", "teams"), few(slices.Collect(maps.Keys(people))))
+	return e, nil
+}
+
+func words(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }

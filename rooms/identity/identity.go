@@ -94,6 +94,7 @@ type Identity struct {
 	chain  []seal.Signed
 	roster *seal.Roster
 	grew   bool // this process wrote entries since
+	marks  marks
 
 	founded atomic.Bool
 	kept    kept
@@ -197,7 +198,7 @@ func (i *Identity) Recheck(ctx context.Context) error {
 func (i *Identity) forget() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.chain, i.roster = nil, nil
+	i.chain, i.roster, i.marks = nil, nil, marks{}
 }
 
 // listGrew has the new entries read at the next use.

@@ -26,6 +26,7 @@ const (
 	keptClaim     = "claim"     // the link that founds the practice, 30 minutes
 	keptApproval  = "approval"  // an act that waits for an owner's tap, 10 minutes
 	keptChallenge = "challenge" // of a renewal, 1 minute
+	keptNews      = "news"      // a team's new key, sealed to a session; as long as the session
 )
 
 // mostCeremonies bounds what strangers can make the house keep: the oldest go

@@ -52,6 +52,12 @@ func (i *Identity) mount(m *web.Mux) {
 	m.Handle("POST /doors/begin", i.paced(i.askToAddPasskey), web.Signed)
 	m.Handle("POST /doors/passkey", i.addPasskey, web.Signed)
 	m.Handle("POST /doors/code", i.addCode, web.Signed)
+	m.Handle("GET /doors/{door}", i.showDoor, web.Signed)
+	m.Handle("POST /doors/{door}/name", i.nameDoor, web.Signed)
+	m.Handle("POST /doors/{door}/remove", i.removeDoor, web.Signed)
+	m.Handle("POST /sessions/{session}/end", i.endOwnSession, web.Signed)
+	m.Handle("POST /sessions/stolen", i.reportStolen, web.Signed)
+	m.Handle("POST /people/keys", i.renewKeys, web.Owner)
 	m.Handle("GET /approve/{approval}", i.showApproval, web.Owner)
 	m.Handle("POST /approve/{approval}", i.approve, web.Owner)
 	m.Handle("GET /people", i.showPeople, web.Signed)
@@ -93,6 +99,9 @@ type doorsPage struct {
 	Practice string
 	Name     string
 	Doors    []doorRow
+	Sessions []sessionRow
+	Late     bool   // this person's teams wait for an owner
+	Did      string // what was done just now
 	Kit      bool
 	Words    []string
 	Next     string
@@ -132,7 +141,20 @@ func (i *Identity) showKit(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (i *Identity) showDoors(w http.ResponseWriter, r *http.Request) error {
-	return i.showOwn(w, r, "doors", web.View{Title: "Your ways in"})
+	p, err := i.ownDoors(r.Context())
+	if err != nil {
+		return err
+	}
+	if p.Sessions, err = i.sessionsOf(r.Context(), id.From(r.Context()).Person); err != nil {
+		return err
+	}
+	late, err := i.Overdue(r.Context())
+	if err != nil {
+		return err
+	}
+	p.Late = slices.ContainsFunc(late, func(o Overdue) bool { return o.Who == id.From(r.Context()).Person })
+	p.Did = r.URL.Query().Get("did")
+	return i.pages.Show(w, r, "doors", web.View{Title: "Your ways in", Scripts: []string{script}, Data: p})
 }
 
 type personRow struct {

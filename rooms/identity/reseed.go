@@ -55,9 +55,11 @@ func (c *Change) reseed(ctx context.Context, a id.Actor, gone string, come func(
 	c.seed, c.user = seed, user
 	for team, keys := range c.by.ring.Teams {
 		for epoch, key := range keys {
-			if err := c.giveKey(ctx, team, epoch, key, string(p)); err != nil {
+			box, err := c.i.teamBox(c.roster, team, epoch, key, string(p))
+			if err != nil {
 				return err
 			}
+			c.Write(func(tx *store.Tx) error { return addTeamKey(ctx, tx, team, epoch, string(p), box) })
 		}
 	}
 	c.Write(func(tx *store.Tx) error {

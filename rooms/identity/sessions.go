@@ -40,6 +40,11 @@ type session struct {
 	Demo   string     `json:"demo,omitempty"` // the demo link that opened it
 	Ends   int64      `json:"ends"`           // unix milliseconds
 	Ring   []byte     `json:"ring"`           // sealed under the cookie
+
+	Began int64       `json:"began"` // unix milliseconds
+	From  string      `json:"from"`  // the browser, in words
+	Where string      `json:"where"` // the network address
+	Pair  seal.Public `json:"pair"`  // what a new team key is sealed to; opened with the cookie
 }
 
 // visit is the session behind one request, while it lasts.
@@ -79,6 +84,11 @@ func (s sessions) Enter(_ http.ResponseWriter, r *http.Request) (context.Context
 	ring, err := readRing(plain)
 	if err != nil || ring.Person != v.Person {
 		return nil, nil, web.ErrNoSession
+	}
+	if err := s.catchNews(r.Context(), v, ring); err != nil {
+		ring.wipe()
+		v.key.Wipe()
+		return nil, nil, err
 	}
 	ctx := id.With(r.Context(), id.Actor{Person: v.Person, Session: v.ID})
 	ctx = context.WithValue(withRing(ctx, ring), visitKey{}, v)
@@ -185,8 +195,14 @@ func (i *Identity) begin(w http.ResponseWriter, r *http.Request, u *Unlocked, o 
 	defer clear(cookie)
 	ends := i.Now().Add(sessionLasts)
 	v := &visit{name: secretKey("session", cookie), key: seal.DeriveKey(cookie, "session ring v1", i.Anchor.Practice()),
-		session: session{Person: u.Person, ID: id.New[id.Session](), Door: u.Door, Key: o.key, Demo: o.demo, Ends: ends.UnixMilli()}}
+		session: session{Person: u.Person, ID: id.New[id.Session](), Door: u.Door, Key: o.key, Demo: o.demo, Ends: ends.UnixMilli(),
+			Began: i.Now().UnixMilli(), From: browserWords(r.UserAgent()), Where: address(r)}}
 	defer v.key.Wipe()
+	pair, err := v.pair()
+	if err != nil {
+		return a, err
+	}
+	v.Pair = pair.Public()
 	a = id.Actor{Person: u.Person, Session: v.ID}
 	err = i.DB.Update(ctx, func(tx *store.Tx) error {
 		if more != nil {

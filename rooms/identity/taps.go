@@ -218,7 +218,9 @@ func (i *Identity) Tap(r *http.Request, act, object string) (ctx context.Context
 	if err != nil {
 		return nil, nil, i.closed(ctx, err)
 	}
+	i.tryCatchUp(ctx, u)
 	done = func() {
+		v.Door = u.Door // the one that was shown last
 		i.refresh(ctx, v, u.ring)
 		u.Wipe()
 	}

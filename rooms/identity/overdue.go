@@ -1,0 +1,123 @@
+package identity
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"quietroom/ground/id"
+	"quietroom/ground/seal"
+)
+
+// marks are the numbers of the entries that say when a key was last replaced.
+type marks struct {
+	read    int               // entries so far
+	epochs  map[string]uint64 // team -> number of its newest key
+	keyed   map[string]uint64 // team -> the entry that gave it this key
+	rekeyed map[string]mark   // person -> the entry that gave new keys, if any
+}
+
+type mark struct {
+	number uint64
+	at     int64
+}
+
+// Overdue is a team whose newest key somebody may know who should not: until an
+// owner gives it another one, what is written for the team goes under that key.
+type Overdue struct {
+	Team id.Team
+	Who  id.Person // whose leaving, or whose lost door, it is
+	Gone bool      // that person has left
+	At   time.Time // since when
+}
+
+// Overdue reads off the signed list which teams wait for a new key: a member has
+// got new keys since (a door was removed, a code used, a session stolen), or has
+// left. Nobody who writes the database takes a team off it.
+func (i *Identity) Overdue(ctx context.Context) ([]Overdue, error) {
+	roster, chain, err := i.checkedChain(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err := i.marks.follow(chain); err != nil {
+		return nil, err
+	}
+	var all []Overdue
+	for _, name := range roster.Teams() {
+		t, _ := roster.Team(name)
+		for _, m := range t.Members {
+			p, _ := roster.Person(m)
+			if since := i.marks.rekeyed[m]; p.Gone || since.number > i.marks.keyed[name] {
+				all = append(all, Overdue{Team: id.Team(name), Who: id.Person(m), Gone: p.Gone, At: time.UnixMilli(since.at)})
+			}
+		}
+	}
+	return all, nil
+}
+
+// follow reads the entries of a checked chain that came since.
+func (m *marks) follow(chain []seal.Signed) error {
+	if m.read > len(chain) || m.read == 0 {
+		*m = marks{epochs: map[string]uint64{}, keyed: map[string]uint64{}, rekeyed: map[string]mark{}}
+	}
+	for _, s := range chain[m.read:] {
+		var e struct {
+			Number uint64   `json:"number"`
+			At     int64    `json:"at"`
+			Act    seal.Act `json:"act"`
+			Person string   `json:"person"`
+			Team   string   `json:"team"`
+			Epoch  uint64   `json:"epoch"`
+		}
+		if err := json.Unmarshal(s.Body, &e); err != nil {
+			return fmt.Errorf("read roster entry %d: %w", m.read+1, err)
+		}
+		switch {
+		case e.Act == seal.Form && e.Epoch > m.epochs[e.Team]:
+			m.epochs[e.Team], m.keyed[e.Team] = e.Epoch, e.Number
+		case e.Act == seal.Rekey || e.Act == seal.Leave:
+			m.rekeyed[e.Person] = mark{e.Number, e.At}
+		}
+		m.read++
+	}
+	return nil
+}
+
+// CatchUp gives every overdue team its new key, if the open person is an owner;
+// who has left is in none of them any more. It is done at each opening of an
+// owner's door by itself.
+func (i *Identity) CatchUp(ctx context.Context, u *Unlocked) error {
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return err
+	}
+	if p, ok := roster.Person(string(u.Person)); !ok || !slices.Contains(p.Roles, Owner) {
+		return nil
+	}
+	late, err := i.Overdue(ctx)
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	return i.Change(ctx, u, func(c *Change) error {
+		done := map[id.Team]bool{}
+		for _, o := range late {
+			if done[o.Team] {
+				continue
+			}
+			done[o.Team] = true
+			t, _ := c.roster.Team(string(o.Team))
+			members := slices.DeleteFunc(ids(t.Members), func(m id.Person) bool {
+				p, _ := c.roster.Person(string(m))
+				return p.Gone
+			})
+			if err := c.Rotate(ctx, o.Team, members); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
