@@ -178,6 +178,8 @@ type Trial struct {
 	// Take copies everything a thief would take of the trial house, as it
 	// stands, into a new directory, and returns its path.
 	Take func(context.Context) (string, error)
+	// Later lets time pass in the trial house, and nowhere else.
+	Later func(time.Duration)
 }
 
 // Report is the outcome of a drill, as printed and as kept.
