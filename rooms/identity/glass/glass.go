@@ -21,6 +21,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"quietroom/ground/id"
@@ -113,7 +114,7 @@ type Config struct {
 type Glass struct {
 	Config
 	pages *web.Pages
-	weak  bool // a drill's sabotage: the 60 minutes are not looked at
+	weak  atomic.Bool // a drill’s sabotage: the 60 minutes are not looked at
 
 	mu     sync.Mutex
 	filled map[id.Session]mark
