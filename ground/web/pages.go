@@ -200,9 +200,20 @@ func (v *visit) frame(view View) (frame, error) {
 		f.LockAfter = int(v.mux.conf.LockAfter.Seconds())
 	}
 	if !view.Bare && v.signed {
-		f.Items, f.Foot = v.mux.nav, v.mux.foot
+		owner := v.mux.sessions.IsOwner(v.ctx)
+		f.Items, f.Foot = shown(v.mux.nav, owner), shown(v.mux.foot, owner)
 	}
 	return f, nil
+}
+
+// shown are the links for one person.
+func shown(all []NavItem, owner bool) (some []NavItem) {
+	for _, item := range all {
+		if !item.Owner || owner {
+			some = append(some, item)
+		}
+	}
+	return some
 }
 
 // buffers hold pages while they are made. They have held patients' words, so

@@ -64,6 +64,8 @@ type NavItem struct {
 	Text string // the word people read
 	Icon string // a symbol of icons.svg; the Key if empty
 	Path string // where it leads
+	// Owner: only owners are shown it; the route itself says whom it is for.
+	Owner bool
 }
 
 // navOrder is the order in which people find the rooms, whatever order the

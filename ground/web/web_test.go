@@ -537,3 +537,18 @@ func TestErrorsCanBeUnwrapped(t *testing.T) {
 		t.Errorf("%v does not unwrap", err)
 	}
 }
+
+func TestALinkThatIsForOwnersIsShownToThemAlone(t *testing.T) {
+	room := newRoom(t, false)
+	room.Foot(web.NavItem{Text: "Mail", Path: "/mail", Owner: true})
+	room.Foot(web.NavItem{Text: "Your ways in", Path: "/doors"})
+	for cookie, want := range map[string]bool{ownerCookie: true, clinicianCookie: false} {
+		page := ask{method: "GET", path: "/", cookie: cookie}.of(room).Body.String()
+		if got := strings.Contains(page, `href="/mail"`); got != want {
+			t.Errorf("%s is shown the owners' link: %v, want %v", cookie, got, want)
+		}
+		if !strings.Contains(page, `href="/doors"`) {
+			t.Errorf("%s is not shown what is for everybody", cookie)
+		}
+	}
+}
