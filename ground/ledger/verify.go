@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -142,7 +143,7 @@ func (v *verification) readHeads(ctx context.Context) error {
 
 // groupSize is how many facts are read by one query: rows one by one cost more
 // than hashing them.
-const groupSize = 16 * tileWidth
+const groupSize = 32 * tileWidth
 
 // walk reads every fact and hash up to the newest head, on all processors.
 func (v *verification) walk(ctx context.Context) error {
@@ -156,7 +157,7 @@ func (v *verification) walk(ctx context.Context) error {
 		done int64
 		next = make(chan int64)
 	)
-	for range runtime.GOMAXPROCS(0) {
+	for range 2 * runtime.GOMAXPROCS(0) { // while one waits for PostgreSQL, another hashes
 		work.Go(func() {
 			g := group{v: v}
 			for low := range next {
@@ -187,7 +188,8 @@ func (v *verification) walk(ctx context.Context) error {
 // group is one worker's memory.
 type group struct {
 	v    *verification
-	text []byte
+	text string
+	leaf []byte
 }
 
 // check compares the facts above low, up to high, with their stored hashes. It
@@ -201,14 +203,14 @@ func (g *group) check(ctx context.Context, low, high int64) (bad int64, err erro
 	if err != nil {
 		return 0, err
 	}
-	if count != high-low || int64(bytes.Count(g.text, []byte("\n"))) != count {
+	if count != high-low || int64(strings.Count(g.text, "\n")) != count-1 {
 		return low / tileWidth, nil
 	}
 	rest := g.text
 	for tile := low / tileWidth; tile*tileWidth < high; tile++ {
 		var leaves []Hash
 		var fits bool
-		leaves, rest, fits = hashLines(rest, min(tileWidth, high-tile*tileWidth))
+		leaves, rest, fits = g.hashLines(rest, min(tileWidth, high-tile*tileWidth))
 		data := stored[tile]
 		if !fits || len(data) < len(leaves)*tlog.HashSize || !bytes.Equal(join(leaves), data[:len(leaves)*tlog.HashSize]) {
 			return tile, nil
@@ -220,41 +222,29 @@ func (g *group) check(ctx context.Context, low, high int64) (bad int64, err erro
 	return -1, nil
 }
 
-// read fetches bodies in one row, each behind a line feed.
+// read fetches bodies in one row, a line feed between two.
 func (g *group) read(ctx context.Context, low, high int64) (count int64, err error) {
-	rows, err := g.v.l.db.QueryContext(ctx, `SELECT count(*), COALESCE(string_agg(body, $1), '')
+	err = g.v.l.db.Raw(ctx, func(values [][]byte) (err error) {
+		g.text = string(values[1])
+		count, err = strconv.ParseInt(string(values[0]), 10, 64)
+		return err
+	}, `SELECT CAST(count(*) AS TEXT), COALESCE(string_agg(body, $1), '')
 		FROM (SELECT body FROM ledger_facts WHERE n > $2 AND n <= $3 ORDER BY n) AS f`, "\n", low, high)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	g.text = append(g.text[:0], '\n')
-	for rows.Next() {
-		var text sql.RawBytes
-		if err := rows.Scan(&count, &text); err != nil {
-			return 0, err
-		}
-		g.text = append(g.text, text...)
-	}
-	return count, rows.Err()
+	return count, err
 }
 
 // hashLines hashes the first lines of text, and tells whether each is a body in
-// its one form. A leaf is the hash of a zero byte and the body (RFC 6962), and
-// the zero takes the place of the line feed before it.
-func hashLines(text []byte, lines int64) (leaves []Hash, rest []byte, fits bool) {
+// its one form. A leaf is the hash of a zero byte and the body (RFC 6962).
+func (g *group) hashLines(text string, lines int64) (leaves []Hash, rest string, fits bool) {
 	leaves = make([]Hash, lines)
 	for i := range leaves {
-		end := bytes.IndexByte(text[1:], '\n') + 1
-		if end == 0 {
-			end = len(text)
-		}
-		if _, err := parse(string(text[1:end])); err != nil {
+		body, rest, _ := strings.Cut(text, "\n")
+		if _, err := parse(body); err != nil {
 			return leaves, text, false
 		}
-		text[0] = 0
-		leaves[i] = sha256.Sum256(text[:end])
-		text = text[end:]
+		g.leaf = append(append(g.leaf[:0], 0), body...)
+		leaves[i] = sha256.Sum256(g.leaf)
+		text = rest
 	}
 	return leaves, text, true
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"regexp"
@@ -29,6 +30,73 @@ func (db *DB) openPostgres(address string) error {
 	db.pool.SetMaxOpenConns(maxReaders)
 	db.pool.SetMaxIdleConns(maxReaders)
 	return nil
+}
+
+// Raw reads rows of texts and bytes without a copy of them: each gets them as
+// they lie in the connection's memory, where they are its own until it returns.
+// It is for megabytes at a time; the rest is better off with QueryContext.
+func (db *DB) Raw(ctx context.Context, each func(values [][]byte) error, query string, args ...any) error {
+	if db.kind == SQLite {
+		return db.rawSQLite(ctx, each, query, args)
+	}
+	begun := false
+	var err error
+	for range maxReaders + 1 { // as QueryContext does
+		err = db.rawPostgres(ctx, func(values [][]byte) error { begun = true; return each(values) }, query, args)
+		if begun || !broke(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return storeError(err)
+}
+
+func (db *DB) rawPostgres(ctx context.Context, each func([][]byte) error, query string, args []any) error {
+	conn, err := db.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(c any) error {
+		rows, err := c.(*stdlib.Conn).Conn().Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := each(rows.RawValues()); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+func (db *DB) rawSQLite(ctx context.Context, each func([][]byte) error, query string, args []any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	raw, values, into := make([]sql.RawBytes, len(columns)), make([][]byte, len(columns)), make([]any, len(columns))
+	for i := range raw {
+		into[i] = &raw[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		for i := range raw {
+			values[i] = raw[i]
+		}
+		if err := each(values); err != nil {
+			return err
+		}
+	}
+	return storeError(rows.Err())
 }
 
 // insist turns on durable commits where the server's default is not to wait
