@@ -34,8 +34,8 @@ func (db *DB) openSQLite(path string) (err error) {
 	if db.pool, err = sql.Open("sqlite", db.dsn("query_only(ON)", "cache_size(-8192)")); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	db.pool.SetMaxOpenConns(8)
-	db.pool.SetMaxIdleConns(8)
+	db.pool.SetMaxOpenConns(9) // one of them is the watch
+	db.pool.SetMaxIdleConns(9)
 	return nil
 }
 

@@ -52,6 +52,7 @@ type DB struct {
 	pool  *sql.DB // readers: they cannot write
 	write *sql.DB // where the writer takes its one connection from
 
+	watch watch
 	stmts sync.Map // query -> *sql.Stmt on pool
 	with  sync.Map // see Attach
 	kept  atomic.Int64
@@ -104,7 +105,15 @@ func (db *DB) Kind() Kind { return db.kind }
 
 // QueryContext reads rows. Statements are prepared once and kept: pass values
 // as arguments, never as text. Connections that broke meanwhile are replaced.
+// On SQLite a context that ends stops no statement that has begun: two
+// goroutines that watch it would cost more than most statements take.
 func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	if db.kind == SQLite {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
 	for range maxReaders + 1 { // after a restart of PostgreSQL every one of them is dead
 		rows, err = db.query(ctx, query, args)
 		if !broke(err) || ctx.Err() != nil {
@@ -189,6 +198,7 @@ func (db *DB) Close() error {
 }
 
 func (db *DB) closePools() {
+	db.watch.close()
 	if db.pool != nil {
 		db.pool.Close()
 	}
