@@ -22,6 +22,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"quietroom/ground/store"
@@ -45,6 +46,11 @@ type Ledger struct {
 	db  *store.DB
 	key Key
 	now func() time.Time
+
+	mu    sync.Mutex       // of what is remembered
+	known map[string]known // see Written, by subject
+	held  int              // writes in known
+	sure  int64            // the size of a head whose signature this process has checked
 }
 
 // Open brings the ledger's tables up to date. With a signing key, a new ledger
@@ -57,7 +63,7 @@ func Open(ctx context.Context, db *store.DB, key Key, now func() time.Time) (*Le
 	if err := db.Migrate(ctx, "ledger", schema); err != nil {
 		return nil, err
 	}
-	l := &Ledger{db: db, key: key, now: now}
+	l := &Ledger{db: db, key: key, now: now, known: map[string]known{}}
 	if key.signer == nil {
 		return l, nil
 	}

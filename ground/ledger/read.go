@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -112,28 +113,133 @@ type Write struct {
 // Removed tells whether the latest write was a removal.
 func (w Write) Removed() bool { return string(w.Hash) == string(Nothing[:]) }
 
+// known is what a subject's numbered facts say of its records, up to a number.
+// The map never changes: whoever learns more makes another.
+type known struct {
+	upTo    int64
+	written map[string]Write
+}
+
+// mostKnown bounds the writes that are remembered, to some megabytes.
+const mostKnown = 30_000
+
 // Written returns the latest write of each record of a subject, by the facts
 // that carry a hash: the one with the highest version, whatever its number, so
 // that an older fact that is put in again supersedes nothing. Facts that are not
-// numbered yet count, so that what was written a moment ago can be opened.
+// numbered yet count, so that what was written a moment ago can be opened. The
+// map is shared: do not change it.
+//
+// Below a signed head facts are only ever read once: what they said is
+// remembered, and each call asks for those behind, whichever process wrote them.
+// A fact with a number that no signed head has reached is asked for again, so
+// that one that is put in far ahead hides none that comes before it.
 func (l *Ledger) Written(ctx context.Context, subject string) (map[string]Write, error) {
-	rows, err := l.page(ctx, statement{`SELECT n, body, mac FROM ledger_facts WHERE n IN (SELECT n FROM
-			(SELECT n, row_number() OVER (PARTITION BY written ORDER BY version DESC, n) AS place FROM ledger_facts WHERE subject = $1 AND written IS NOT NULL) AS w WHERE place = 1)
-		UNION ALL SELECT 0, body, mac FROM (SELECT body, mac FROM ledger_waiting WHERE subject = $1 ORDER BY id) AS w`, []any{subject}})
+	l.mu.Lock()
+	was, sure := l.known[subject], l.sure
+	l.mu.Unlock()
+	ask := statement{allWritten, []any{subject}}
+	if was.upTo > 0 {
+		ask = statement{newWritten, []any{subject, was.upTo}}
+	}
+	rows, err := l.page(ctx, ask)
 	if err != nil {
 		return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
 	}
-	written := make(map[string]Write, len(rows))
-	for _, r := range rows { // the waiting ones last
-		e, err := r.entry()
-		if err != nil {
-			return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
-		}
-		if was, ok := written[e.Record]; e.Subject == subject && e.Record != "" && e.Hash != nil && (!ok || e.Version > was.Version) {
-			written[e.Record] = Write{Version: e.Version, Hash: e.Hash}
+	var signed, later []row
+	for _, r := range rows {
+		switch {
+		case 0 < r.n && r.n <= sure:
+			signed = append(signed, r)
+		default:
+			later = append(later, r)
 		}
 	}
-	return written, nil
+	now, err := was.and(subject, signed)
+	if err != nil {
+		return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
+	}
+	if len(signed) > 0 {
+		l.remember(subject, now)
+	}
+	if slices.ContainsFunc(later, func(r row) bool { return r.n > 0 }) {
+		l.trust(ctx)
+	}
+	if now, err = now.and(subject, later); err != nil {
+		return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
+	}
+	return now.written, nil
+}
+
+// trust reads how far the tree is signed by now, for the next call. Where that
+// cannot be read, more is asked for than need be.
+func (l *Ledger) trust(ctx context.Context) {
+	head, err := l.Head(ctx)
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sure = max(l.sure, head.Size)
+}
+
+func (l *Ledger) remember(subject string, k known) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was, ok := l.known[subject]
+	if ok && k.upTo < was.upTo {
+		return // somebody else read on meanwhile
+	}
+	if l.held += len(k.written) - len(was.written); !ok {
+		l.held++
+	}
+	if l.held > mostKnown {
+		clear(l.known)
+		l.held = len(k.written) + 1
+	}
+	l.known[subject] = k
+}
+
+// WrittenAnew is Written by what the database says now, and nothing else: for
+// whoever compares it with what was signed.
+func (l *Ledger) WrittenAnew(ctx context.Context, subject string) (map[string]Write, error) {
+	rows, err := l.page(ctx, statement{allWritten, []any{subject}})
+	if err == nil {
+		var k known
+		if k, err = k.and(subject, rows); err == nil {
+			return k.written, nil
+		}
+	}
+	return nil, fmt.Errorf("read what was written of %s: %w", subject, err)
+}
+
+// What Written asks for: numbered facts first, then those that wait.
+const (
+	stillWaiting = ` UNION ALL SELECT 0, body, mac FROM (SELECT body, mac FROM ledger_waiting WHERE subject = $1 ORDER BY id) AS w`
+	allWritten   = `SELECT n, body, mac FROM ledger_facts WHERE n IN (SELECT n FROM
+		(SELECT n, row_number() OVER (PARTITION BY written ORDER BY version DESC, n) AS place FROM ledger_facts WHERE subject = $1 AND written IS NOT NULL) AS w WHERE place = 1)` + stillWaiting
+	newWritten = `SELECT n, body, mac FROM ledger_facts WHERE subject = $1 AND n > $2` + stillWaiting
+)
+
+// and returns what is known with some more facts.
+func (k known) and(subject string, rows []row) (known, error) {
+	own := false
+	for _, r := range rows {
+		e, err := r.entry()
+		if err != nil {
+			return k, err
+		}
+		k.upTo = max(k.upTo, r.n)
+		if was, ok := k.written[e.Record]; e.Subject != subject || e.Record == "" || e.Hash == nil || ok && e.Version <= was.Version {
+			continue
+		}
+		if !own {
+			all := make(map[string]Write, len(k.written)+len(rows))
+			maps.Copy(all, k.written)
+			k.written, own = all, true
+		}
+		k.written[e.Record] = Write{Version: e.Version, Hash: e.Hash}
+	}
+	return k, nil
 }
 
 type statement struct {

@@ -236,3 +236,64 @@ func TestSixWords(t *testing.T) {
 		t.Fatalf("got %v, want words 1 to 6 of the list", got)
 	}
 }
+
+func TestWrittenKnowsWhatOthersAddAndLosesNothing(t *testing.T) {
+	storetest.Databases(t, func(t *testing.T, open func() *store.DB) {
+		key, db := testKey(t), open()
+		here, err := Open(t.Context(), db, key, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if db.Kind() == store.Postgres { // on SQLite one process has the house
+			db = open()
+		}
+		there, err := Open(t.Context(), db, key, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := func(l *Ledger, version int64) {
+			t.Helper()
+			for range 3 { // read, remembered, and read on
+				if got, err := l.Written(t.Context(), "ANN"); err != nil || len(got) != 1 || got["R1"].Version != version {
+					t.Fatalf("got %v, %v; want version %d", got, err, version)
+				}
+			}
+		}
+		for version := int64(1); version < 6; version++ {
+			appendFacts(t, there.db, wrote("ANN", "R1", version, "x"), wrote("BEA", "R1", version+10, "y"))
+			want(here, version)
+			want(there, version)
+			sequence(t, there)
+			want(here, version)
+			want(there, version)
+		}
+		exec(t, there.db, `DELETE FROM ledger_facts WHERE version = 5`)
+		want(here, 5)
+		if got, err := here.WrittenAnew(t.Context(), "ANN"); err != nil || got["R1"].Version != 4 {
+			t.Fatalf("anew: got %v, %v; want version 4", got, err)
+		}
+	})
+}
+
+// Somebody who writes the database copies a genuine fact to a number far ahead:
+// what is numbered later still counts.
+func TestAFactPutInFarAheadHidesNone(t *testing.T) {
+	storetest.Databases(t, func(t *testing.T, open func() *store.DB) {
+		l, err := Open(t.Context(), open(), testKey(t), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		appendFacts(t, l.db, wrote("ANN", "R1", 1, "a"))
+		sequence(t, l)
+		exec(t, l.db, `INSERT INTO ledger_facts (n, body, mac) SELECT 1000000, body, mac FROM ledger_facts WHERE n = 1`)
+		for version := int64(1); version < 5; version++ {
+			for range 3 {
+				if got, err := l.Written(t.Context(), "ANN"); err != nil || got["R1"].Version != version {
+					t.Fatalf("got %v, %v; want version %d", got, err, version)
+				}
+			}
+			appendFacts(t, l.db, wrote("ANN", "R1", version+1, "b"))
+			sequence(t, l)
+		}
+	})
+}
