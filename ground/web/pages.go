@@ -39,6 +39,11 @@ type Pages struct {
 	Now   func() time.Time // what ages count from; time.Now unless a room says otherwise
 	pages map[string]*template.Template
 	blank string // stands where a form's token goes
+	frame *template.Template
+	hole  string // stands where a page goes in its frame
+
+	mu     sync.Mutex
+	frames map[around][2][]byte // what stands before and behind a page
 }
 
 // View is what a handler hands over to be shown.
@@ -59,7 +64,7 @@ func MustPages(fsys fs.FS) *Pages {
 	if _, err := fs.Stat(fsys, "pages"); err == nil {
 		fsys = sub(fsys, "pages")
 	}
-	p := &Pages{Now: time.Now, pages: map[string]*template.Template{}, blank: rand.Text()}
+	p := &Pages{Now: time.Now, pages: map[string]*template.Template{}, blank: rand.Text(), hole: rand.Text(), frames: map[around][2][]byte{}}
 	base := template.New("").Funcs(p.words())
 	p.parse(base, ownPages, "_frame.html")
 	p.parse(base, ownPages, "_parts.html")
@@ -77,14 +82,16 @@ func MustPages(fsys fs.FS) *Pages {
 			p.pages[strings.TrimSuffix(name, path.Ext(name))] = p.page(base, fsys, name)
 		}
 	}
+	p.frame = template.Must(template.Must(base.Clone()).New("main").Parse(p.hole)).Lookup("frame")
 	return p
 }
 
-// page makes one page of the frame and the file.
+// page makes one page of the file, to stand in the frame as text.
 func (p *Pages) page(base *template.Template, fsys fs.FS, name string) *template.Template {
 	t := template.Must(base.Clone())
-	p.parse(t.New("main"), fsys, name)
-	return t.Lookup("frame")
+	main := t.New("main")
+	p.parse(main, fsys, name)
+	return main
 }
 
 func (p *Pages) parse(t *template.Template, fsys fs.FS, name string) {
@@ -145,15 +152,59 @@ func (p *Pages) Show(w http.ResponseWriter, r *http.Request, name string, v View
 	if err != nil {
 		return err
 	}
-	if err := t.Execute(buf, f); err != nil {
+	before, behind, err := p.around(visit.mux, f)
+	if err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
+	buf.Write(before)
+	if err := t.Execute(buf, v.Data); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	buf.Write(behind)
 	if v.Status == 0 {
 		v.Status = http.StatusOK
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	p.send(w, v.Status, buf.Bytes(), visit.token)
 	return nil
+}
+
+// around is what one frame differs by from another.
+type around struct {
+	mux                              *Mux
+	title, nav, step, class, scripts string
+	practice, person                 string
+	bare, signed, token              bool
+}
+
+// mostFrames bounds how many are kept.
+const mostFrames = 500
+
+// around draws the frame of a page, or finds it drawn: nothing of a patient ever
+// stands in it, and people see the same one all day. Its token is left blank.
+func (p *Pages) around(m *Mux, f frame) (before, behind []byte, err error) {
+	key := around{m, f.Title, f.Nav, f.Step, f.Class, strings.Join(f.Scripts, " "), f.Practice, f.Person, f.Bare, f.Signed, f.Token != ""}
+	p.mu.Lock()
+	drawn, ok := p.frames[key]
+	p.mu.Unlock()
+	if ok {
+		return drawn[0], drawn[1], nil
+	}
+	if f.Token != "" {
+		f.Token = p.blank
+	}
+	var b bytes.Buffer
+	if err := p.frame.Execute(&b, f); err != nil {
+		return nil, nil, err
+	}
+	before, behind, _ = bytes.Cut(b.Bytes(), []byte(p.hole))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.frames) >= mostFrames {
+		clear(p.frames)
+	}
+	p.frames[key] = [2][]byte{before, behind}
+	return before, behind, nil
 }
 
 // send writes the page with the token in each of its forms.

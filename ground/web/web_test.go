@@ -496,6 +496,26 @@ func TestTheFrameShowsOnlyRoomsThatAreThere(t *testing.T) {
 	}
 }
 
+// A frame is drawn once for all pages like it, and never with another's name or token.
+func TestTheFrameIsOnesOwnHoweverOftenItIsShown(t *testing.T) {
+	m := newRoom(t, false)
+	for range 3 {
+		for cookie, name := range map[string]string{ownerCookie: "Maya Lindqvist", clinicianCookie: "Tom Rivera", "": ""} {
+			page := ask{path: "/open", cookie: cookie}.of(m).Body.String()
+			for _, other := range []string{"Maya Lindqvist", "Tom Rivera"} {
+				if strings.Contains(page, "Signed in as "+other) != (other == name) {
+					t.Errorf("the page of %q and the name %q", name, other)
+				}
+			}
+			for _, other := range []string{ownerCookie, clinicianCookie} {
+				if strings.Contains(page, token(other)) != (other == cookie) {
+					t.Errorf("the page of %q and the token of %q", cookie, other)
+				}
+			}
+		}
+	}
+}
+
 func TestSeeOtherLeadsNowhereElse(t *testing.T) {
 	for to, ok := range map[string]bool{
 		"/patients": true, "/patients?page=2": true, "/": true,
