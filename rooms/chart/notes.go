@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -241,6 +242,9 @@ func (c *Chart) addendaOf(ctx context.Context, chart layer.Compartment, rec id.R
 		return nil, err
 	}
 	for i := len(entries) - 1; i >= 0; i-- {
+		if !bytes.Contains(entries[i].Head, []byte(rec)) {
+			continue // it adds to another note, if to any
+		}
 		h, ours := readHead(entries[i].Head)
 		if !ours || h.Of != rec || h.Signed == 0 {
 			continue

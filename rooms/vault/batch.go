@@ -202,7 +202,7 @@ func (b *Batch) create(ctx context.Context, p id.Patient, part string, card Card
 	if err != nil {
 		return nil, err
 	}
-	c := &Compartment{v: b.v, teams: b.teams, ring: &ring{patient: p, part: part, newest: 1, keys: map[uint64]seal.Key{1: seal.NewKey()}}, written: map[string]ledger.Write{}}
+	c := &Compartment{v: b.v, teams: b.teams, ring: &ring{patient: p, part: part, newest: 1, keys: map[uint64]seal.Key{1: seal.NewKey()}}, written: map[string]ledger.Write{}, own: true}
 	if err := b.share(ctx, c, caring, "vault.keyed"); err != nil {
 		return nil, err
 	}
@@ -236,7 +236,7 @@ func (b *Batch) share(ctx context.Context, c *Compartment, caring []layer.Team, 
 		return err
 	})
 	b.fact(ctx, ledger.Fact{Kind: kind, Subject: string(r.patient), Part: r.part, Record: keyRecord(r.part), Version: int64(version), Hash: r.hash()})
-	c.written[keyRecord(r.part)] = ledger.Write{Version: int64(version), Hash: r.hash()}
+	c.wrote(keyRecord(r.part), version, r.hash())
 	return nil
 }
 
@@ -373,7 +373,7 @@ func (b *Batch) putRow(ctx context.Context, c *Compartment, d Draft, kind string
 		return writeRow(ctx, tx, c.ring.patient, c.ring.part, r)
 	})
 	b.fact(ctx, ledger.Fact{Kind: kind, Subject: string(c.ring.patient), Part: c.ring.part, Record: recordName(c.ring.part, d.Record), Version: int64(version), Hash: hash})
-	c.written[recordName(c.ring.part, d.Record)] = ledger.Write{Version: int64(version), Hash: hash}
+	c.wrote(recordName(c.ring.part, d.Record), version, hash)
 	return nil
 }
 

@@ -154,6 +154,11 @@ func (v *Vault) openKeys(ctx context.Context, all teams, p id.Patient, part stri
 	if err != nil {
 		return nil, err
 	}
+	return v.openWraps(ctx, all, p, part, wraps)
+}
+
+// openWraps is openKeys of wraps that were read.
+func (v *Vault) openWraps(ctx context.Context, all teams, p id.Patient, part string, wraps []wrap) (*ring, error) {
 	if len(wraps) == 0 {
 		return nil, ErrUnknown
 	}
@@ -237,6 +242,13 @@ func (v *Vault) readWraps(ctx context.Context, p id.Patient, part string) ([]wra
 		wraps = append(wraps, w)
 	}
 	return wraps, rows.Err()
+}
+
+func sizeOfWraps(wraps []wrap) (n int) {
+	for _, w := range wraps {
+		n += rowSize + len(w.box) + len(w.tag) + len(w.stated)
+	}
+	return n
 }
 
 func addWrap(ctx context.Context, tx *store.Tx, p id.Patient, part string, w wrap) error {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +39,8 @@ type Compartment struct {
 	teams   teams
 	ring    *ring
 	written map[string]ledger.Write
+	now     stamp
+	own     bool // written is this compartment's own map, and not shared with others
 }
 
 // Open lets the acting person into one compartment of one patient: keys, then
@@ -63,26 +66,43 @@ func (v *Vault) Open(ctx context.Context, p id.Patient, part string) (*Compartme
 // load opens the keys, and reads what the ledger knows of the patient.
 func (c *Compartment) load(ctx context.Context) error {
 	p, part := c.ring.patient, c.ring.part
-	r, err := c.v.openKeys(ctx, c.teams, p, part)
+	wraps, err := recall(c.v, c.now, place{p, part, "wraps"}, sizeOfWraps, func() ([]wrap, error) { return c.v.readWraps(ctx, p, part) })
+	if err != nil {
+		return err
+	}
+	r, err := c.v.openWraps(ctx, c.teams, p, part, wraps)
 	if err != nil {
 		return c.v.missing(ctx, p, part, err)
 	}
 	c.ring = r
-	if c.written, err = c.v.Ledger.Written(ctx, string(p)); err != nil {
+	c.own = false
+	c.written, err = recall(c.v, c.now, place{p, "", "facts"}, func(w map[string]ledger.Write) int { return rowSize * (1 + len(w)) },
+		func() (map[string]ledger.Write, error) { return c.v.Ledger.Written(ctx, string(p)) })
+	if err != nil {
 		return err
 	}
 	return c.checkKeys()
+}
+
+// wrote notes what this act is about to write.
+func (c *Compartment) wrote(record string, version uint64, hash []byte) {
+	if !c.own {
+		c.written, c.own = maps.Clone(c.written), true
+	}
+	c.written[record] = ledger.Write{Version: int64(version), Hash: hash}
 }
 
 // settled compares rows with the ledger, and again where they differ: they are
 // read one after the other, and what somebody writes in between is no change
 // from outside. What was changed from outside stays so.
 func (c *Compartment) settled(ctx context.Context, compare func(context.Context) error) error {
+	c.now = c.v.stamp(ctx)
 	err := compare(ctx)
 	for range 3 {
 		if !errors.Is(err, ErrChanged) {
 			return err
 		}
+		c.now = stamp{} // what is remembered may be as mixed
 		if err = c.load(ctx); err == nil {
 			err = compare(ctx)
 		}
@@ -213,7 +233,7 @@ func (c *Compartment) List(ctx context.Context) (list []Entry, err error) {
 
 func (c *Compartment) list(ctx context.Context) ([]Entry, error) {
 	before := c.written
-	rows, err := c.readHeads(ctx)
+	rows, err := recall(c.v, c.now, place{c.ring.patient, c.ring.part, "heads"}, sizeOfRows, func() ([]row, error) { return c.readHeads(ctx) })
 	if err != nil {
 		return nil, err
 	}
@@ -263,11 +283,11 @@ func (c *Compartment) readHeads(ctx context.Context) ([]row, error) {
 	return rows, nil
 }
 
-// catchUp reads again what the ledger knows, because a row is newer.
+// catchUp reads what the ledger knows by now.
 func (c *Compartment) catchUp(ctx context.Context) error {
 	written, err := c.v.Ledger.Written(ctx, string(c.ring.patient))
 	if err == nil {
-		c.written = written
+		c.written, c.own = written, false
 	}
 	return err
 }
@@ -310,9 +330,8 @@ func (c *Compartment) row(ctx context.Context, rec id.Record) (r row, err error)
 }
 
 func (c *Compartment) readRow(ctx context.Context, rec id.Record) (r row, err error) {
-	var at int64
-	err = c.v.DB.QueryRowContext(ctx, `SELECT record, version, keyed, at, head, box, sum, blob, size FROM vault_records WHERE record = $1 AND patient = $2 AND part = $3`, rec, c.ring.patient, c.ring.part).
-		Scan(&r.Record, &r.Version, &r.keyed, &at, &r.head, &r.box, &r.sum, &r.blob, &r.Size)
+	r, err = recall(c.v, c.now, place{c.ring.patient, c.ring.part, string(rec)}, func(r row) int { return sizeOfRows([]row{r}) },
+		func() (row, error) { return c.fetch(ctx, rec) })
 	if errors.Is(err, sql.ErrNoRows) {
 		if w, ok := c.written[recordName(c.ring.part, rec)]; ok && !w.Removed() {
 			return r, fmt.Errorf("%w: record %s of patient %s is gone", ErrChanged, rec, c.ring.patient)
@@ -322,11 +341,29 @@ func (c *Compartment) readRow(ctx context.Context, rec id.Record) (r row, err er
 	if err != nil {
 		return r, fmt.Errorf("read record %s: %w", rec, err)
 	}
-	r.At = time.UnixMilli(at)
 	if sum := sha256.Sum256(r.box); !bytes.Equal(sum[:], r.sum) {
 		return r, fmt.Errorf("%w: record %s of patient %s", ErrChanged, rec, c.ring.patient)
 	}
 	return r, c.openHead(ctx, &r)
+}
+
+// fetch reads a row as it stands.
+func (c *Compartment) fetch(ctx context.Context, rec id.Record) (r row, err error) {
+	var at int64
+	err = c.v.DB.QueryRowContext(ctx, `SELECT record, version, keyed, at, head, box, sum, blob, size FROM vault_records WHERE record = $1 AND patient = $2 AND part = $3`, rec, c.ring.patient, c.ring.part).
+		Scan(&r.Record, &r.Version, &r.keyed, &at, &r.head, &r.box, &r.sum, &r.blob, &r.Size)
+	r.At = time.UnixMilli(at)
+	return r, err
+}
+
+// rowSize is about what a row takes besides its boxes.
+const rowSize = 200
+
+func sizeOfRows(rows []row) (n int) {
+	for _, r := range rows {
+		n += rowSize + len(r.head) + len(r.box)
+	}
+	return n
 }
 
 // Read opens a record's body whole. For what may be long, see Stream.

@@ -81,6 +81,7 @@ type Config struct {
 type Vault struct {
 	Config
 	dir  directory
+	rows rowMemory
 	weak bool // see Weaken
 
 	mu     sync.Mutex

@@ -71,6 +71,7 @@ func (s *staff) TeamKey(ctx context.Context, team id.Team, epoch uint64) (seal.K
 type house struct {
 	*Vault
 	db             *store.DB
+	key            ledger.Key
 	staff          *staff
 	now            time.Time
 	jo, ana, desk  context.Context
@@ -79,17 +80,23 @@ type house struct {
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "house.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return houseIn(t, db)
+}
+
+func houseIn(t testing.TB, db *store.DB) *house {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	dir := t.TempDir()
-	db, err := store.Open(t.Context(), filepath.Join(dir, "house.db"))
-	must(err)
-	t.Cleanup(func() { db.Close() })
-	shelf, err := disk.Open(filepath.Join(dir, "blobs"))
+	shelf, err := disk.Open(filepath.Join(t.TempDir(), "blobs"))
 	must(err)
 	practice := string(id.New[id.Record]())
 	signer, _, err := ledger.NewKey("quietroom/" + practice)
@@ -99,7 +106,7 @@ func newHouse(t testing.TB) *house {
 	l, err := ledger.Open(t.Context(), db, key, time.Now)
 	must(err)
 	must(db.Migrate(t.Context(), "vault", schema))
-	h := &house{db: db, now: time.Now(), staff: &staff{keys: map[id.Team]map[uint64]seal.Key{}, in: map[id.Person][]id.Team{}}}
+	h := &house{db: db, key: key, now: time.Now(), staff: &staff{keys: map[id.Team]map[uint64]seal.Key{}, in: map[id.Person][]id.Team{}}}
 	h.Vault = New(Config{DB: db, Blobs: shelf, Ledger: l, Keys: h.staff, Practice: practice, Now: func() time.Time { return h.now }})
 	as := func(p id.Person) context.Context {
 		return id.With(t.Context(), id.Actor{Person: p, Session: id.New[id.Session]()})

@@ -69,7 +69,7 @@ func (v *Vault) admittedSince(ctx context.Context, p id.Patient) (bool, error) {
 // between does not differ the next time.
 func (v *Vault) verifyPatient(ctx context.Context, p id.Patient, r *Verified) error {
 	for try := range 3 {
-		before, err := v.Ledger.Written(ctx, string(p))
+		before, err := v.Ledger.WrittenAnew(ctx, string(p))
 		if err != nil {
 			return err
 		}
