@@ -6,20 +6,31 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"quietroom/ground/id"
 	"quietroom/ground/seal"
+	"quietroom/ground/store/storetest"
 	"quietroom/layer"
 	"quietroom/rooms/vault"
 )
 
-// benchHouse is one made-up house for all benchmarks of a run: 33,000 patients,
-// or as many as QUIETROOM_BENCH_PATIENTS says.
-var benchHouse = sync.OnceValues(func() (*benchmarked, error) {
+// benchHouses are one made-up house on each database, for all benchmarks of a
+// run: 33,000 patients, or as many as QUIETROOM_BENCH_PATIENTS says.
+var benchHouses = map[string]*benchmarked{}
+
+// onBoth runs a benchmark on SQLite and on PostgreSQL.
+func onBoth(b *testing.B, bench func(b *testing.B)) {
+	b.Run("sqlite", bench)
+	b.Run("postgres", bench)
+}
+
+func makeBench(b *testing.B, database string) (*benchmarked, error) {
 	patients := 33_000
 	if n, err := strconv.Atoi(os.Getenv("QUIETROOM_BENCH_PATIENTS")); err == nil {
 		patients = n
@@ -28,14 +39,18 @@ var benchHouse = sync.OnceValues(func() (*benchmarked, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &benchmarked{above: above, patients: patients}
+	dir, quiet := filepath.Join(above, "house"), slog.New(slog.DiscardHandler)
+	h := &benchmarked{above: above, patients: patients}
 	m := madeUp{Seed: 1, Patients: patients, Day: today()}
-	if b.codes, err = makeDemo(context.Background(), filepath.Join(above, "house"), "http://localhost", m, slog.New(slog.DiscardHandler), func(int, int) {}); err != nil {
+	if _, err := newSettings(dir, database, "http://localhost", &m, time.Now()); err != nil {
 		return nil, err
 	}
-	b.house, err = openHouse(context.Background(), filepath.Join(above, "house"), slog.New(slog.DiscardHandler))
-	return b, err
-})
+	if h.codes, err = peopleDemo(b.Context(), dir, quiet, func(int, int) {}); err != nil {
+		return nil, err
+	}
+	h.house, err = openHouse(context.Background(), dir, quiet)
+	return h, err
+}
 
 type benchmarked struct {
 	*house
@@ -44,25 +59,32 @@ type benchmarked struct {
 	codes    map[string]seal.Code
 }
 
-// closeBench ends and removes the house of the benchmarks, if one was made.
+// closeBench ends and removes the houses of the benchmarks.
 func closeBench() {
-	if !madeBench {
-		return
-	}
-	if b, err := benchHouse(); err == nil {
-		b.close()
-		os.RemoveAll(b.above)
+	for _, h := range benchHouses {
+		h.close()
+		os.RemoveAll(h.above)
 	}
 }
 
-var madeBench bool
-
+// openBench opens the house on the database that the benchmark is named for.
 func openBench(b *testing.B) (*benchmarked, context.Context) {
 	b.Helper()
-	madeBench = true
-	h, err := benchHouse()
-	if err != nil {
-		b.Fatal(err)
+	kind := "sqlite"
+	if slices.Contains(strings.Split(b.Name(), "/"), "postgres") {
+		kind = "postgres"
+	}
+	h := benchHouses[kind]
+	if h == nil {
+		database := "house.db"
+		if kind == "postgres" {
+			database = storetest.LastingPostgres(b)
+		}
+		var err error
+		if h, err = makeBench(b, database); err != nil {
+			b.Fatal(err)
+		}
+		benchHouses[kind] = h
 	}
 	running, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -80,6 +102,10 @@ func openBench(b *testing.B) (*benchmarked, context.Context) {
 // keys are opened and checked, and the first search is answered, by a process
 // that has just started and holds nothing in memory.
 func BenchmarkUnlockUntilNamesAreSearchable(b *testing.B) {
+	onBoth(b, benchUnlockUntilNamesAreSearchable)
+}
+
+func benchUnlockUntilNamesAreSearchable(b *testing.B) {
 	h, _ := openBench(b)
 	for b.Loop() {
 		h.identity.Recheck(b.Context())
@@ -95,7 +121,9 @@ func BenchmarkUnlockUntilNamesAreSearchable(b *testing.B) {
 	}
 }
 
-func BenchmarkSearch(b *testing.B) {
+func BenchmarkSearch(b *testing.B) { onBoth(b, benchSearch) }
+
+func benchSearch(b *testing.B) {
 	h, ctx := openBench(b)
 	for _, text := range []string{"ald", "ander", "sam ri", "1987", "555-0142"} {
 		b.Run(text, func(b *testing.B) {
@@ -121,7 +149,9 @@ func (h *benchmarked) somePatients(b *testing.B, n int) (some []id.Patient) {
 	return some
 }
 
-func BenchmarkOpenChart(b *testing.B) {
+func BenchmarkOpenChart(b *testing.B) { onBoth(b, benchOpenChart) }
+
+func benchOpenChart(b *testing.B) {
 	h, ctx := openBench(b)
 	some := h.somePatients(b, 1000)
 	i := 0
@@ -154,7 +184,9 @@ func (h *benchmarked) note(ctx context.Context, p id.Patient) error {
 	return b.Commit(ctx)
 }
 
-func BenchmarkDurableNote(b *testing.B) {
+func BenchmarkDurableNote(b *testing.B) { onBoth(b, benchDurableNote) }
+
+func benchDurableNote(b *testing.B) {
 	h, ctx := openBench(b)
 	some := h.somePatients(b, 1000)
 	for _, writers := range []int{1, 16} {

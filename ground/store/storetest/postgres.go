@@ -36,6 +36,21 @@ var errAbsent = errors.New("no PostgreSQL in /usr/lib/postgresql/*/bin (apt-get 
 // packages, and under -short, the test is skipped; where CI is 1 it fails.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	name := create(t)
+	t.Cleanup(func() { admin(t, "DROP DATABASE "+name+" WITH (FORCE)") })
+	return address(server.dir, name)
+}
+
+// LastingPostgres is as Postgres, for what several benchmarks stand on: the
+// database is gone with the test binary.
+func LastingPostgres(b *testing.B) string {
+	b.Helper()
+	name := create(b) // starts the server
+	return address(server.dir, name)
+}
+
+func create(t testing.TB) (name string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("a PostgreSQL server is not started under -short")
 	}
@@ -46,10 +61,9 @@ func Postgres(t testing.TB) string {
 	if server.err != nil {
 		t.Fatal(server.err)
 	}
-	name := fmt.Sprintf("house%d", server.made.Add(1))
+	name = fmt.Sprintf("house%d", server.made.Add(1))
 	admin(t, "CREATE DATABASE "+name)
-	t.Cleanup(func() { admin(t, "DROP DATABASE "+name+" WITH (FORCE)") })
-	return address(server.dir, name)
+	return name
 }
 
 func admin(t testing.TB, statement string) {
