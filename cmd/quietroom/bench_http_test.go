@@ -223,7 +223,9 @@ func storm(b *testing.B, who *browser, ask func(i int) asked) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-func BenchmarkHTTP(b *testing.B) {
+func BenchmarkHTTP(b *testing.B) { onBoth(b, benchHTTP) }
+
+func benchHTTP(b *testing.B) {
 	h, ctx := openBench(b)
 	base := serve(b, h.mux)
 	who := h.signIn(b, base, "owner-1")
