@@ -82,10 +82,10 @@ func staying(roster *seal.Roster, t seal.RosterTeam, but id.Person) (members []i
 	return members
 }
 
-// Now closes every door to a person: an owner's line on the signed list, new keys
+// Close closes every door to a person: an owner's line on the signed list, new keys
 // for the teams, and all rooms' doors, in one transaction. It returns the leaving's
 // id. *web.Error where it cannot be.
-func (l *Leaving) Now(ctx context.Context, by *identity.Unlocked, asked Asked) (id.Record, error) {
+func (l *Leaving) Close(ctx context.Context, by *identity.Unlocked, asked Asked) (id.Record, error) {
 	doors, err := l.knocks(ctx, asked.Person, nil)
 	if err != nil {
 		return "", err

@@ -93,7 +93,7 @@ func (l *Leaving) Layer() layer.Layer {
 		Jobs: []layer.Job{
 			{Name: "close doors at their hour", Every: dueEvery, Wake: l.due, Run: l.carryOutDue},
 			{Name: "try the doors of who left", Every: time.Hour, Run: l.tryAgain},
-			{Name: "have a made-up person leave", Every: time.Hour, Wake: l.walks, Run: l.walk},
+			{Name: "have a made-up person leave", Every: time.Hour, Wake: l.walks, Run: l.walkMadeUp},
 		},
 	}
 }

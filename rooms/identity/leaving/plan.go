@@ -269,7 +269,7 @@ func (l *Leaving) giveKeys(ctx context.Context, tx *store.Tx, then *seal.Roster,
 		return fmt.Errorf("read the keys of plan %d: %w", p.Number, err)
 	}
 	for _, k := range keys {
-		if !got(then, p, string(k.team), k.epoch) {
+		if who, ok := then.Person(k.holder); !got(then, p, string(k.team), k.epoch) || ok && (who.Gone || who.Keyed > p.Number) {
 			continue
 		}
 		if err := l.Identity.PutTeamKey(ctx, tx, k.team, k.epoch, k.holder, k.box); err != nil {
