@@ -133,7 +133,6 @@ func (l *Ledger) sign(ctx context.Context, tx *store.Tx, size int64, root Hash) 
 		return err
 	}
 	day := l.now().Unix() / (24 * 60 * 60)
-	_, err = tx.ExecContext(ctx, `INSERT INTO ledger_heads (day, size, note) VALUES ($1, $2, $3)
+	return tx.Send(ctx, `INSERT INTO ledger_heads (day, size, note) VALUES ($1, $2, $3)
 		ON CONFLICT (day) DO UPDATE SET size = excluded.size, note = excluded.note`, day, size, c.Note)
-	return err
 }

@@ -112,7 +112,7 @@ func readTile(ctx context.Context, q querier, level int, tile int64) ([]byte, er
 }
 
 func writeTile(ctx context.Context, tx *store.Tx, level int, tile int64, hashes []Hash) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO ledger_tiles (level, tile, hashes) VALUES ($1, $2, $3)
+	err := tx.Send(ctx, `INSERT INTO ledger_tiles (level, tile, hashes) VALUES ($1, $2, $3)
 		ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes`, level, tile, join(hashes))
 	if err != nil {
 		return fmt.Errorf("write hashes %d/%d: %w", level, tile, err)
