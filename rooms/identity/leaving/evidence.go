@@ -16,6 +16,9 @@ import (
 // remembered is how long home tells of a leaving in which nothing is left to do.
 const remembered = 90 * 24 * time.Hour
 
+// keysClaim is of teams that write under a key which somebody who left had.
+const keysClaim = "identity.left-keys"
+
 // evidence says of every leaving what is true of it.
 func (l *Leaving) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error] {
 	return func(yield func(layer.Evidence, error) bool) {
@@ -39,6 +42,9 @@ func (l *Leaving) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error]
 			}
 			old := !a.Closed.IsZero() && l.Now().Sub(a.Closed) > remembered
 			for _, e := range found {
+				if e.Claim == keysClaim {
+					continue // identity says so itself, for every way in
+				}
 				if old && e.State != layer.NeedsYou && e.State != layer.Urgent {
 					continue
 				}
@@ -133,7 +139,7 @@ func (l *Leaving) sayClosed(ctx context.Context, roster *seal.Roster, a act, nam
 		e.Why = "Nobody signs the moment. Only somebody who writes the database can choose it."
 	}
 	if stale := staleTeams(roster); len(stale) > 0 && t.Reached > 0 {
-		e := say("identity.left-keys", layer.NeedsYou, fmt.Sprintf("New records of %s still go under a key that %s held.", teams(stale), name), "Give new keys", 1)
+		e := say(keysClaim, layer.NeedsYou, fmt.Sprintf("New records of %s still go under a key that %s held.", teams(stale), name), "Give new keys", 1)
 		e.Why = "Something had changed since the leaving was planned. One tap of an owner gives the teams their new keys."
 	}
 	return nil

@@ -31,12 +31,13 @@ func (l *Leaving) handover(ctx context.Context, leaving id.Record) (h handover, 
 	if err != nil {
 		return h, fmt.Errorf("read how far leaving %s is handed over: %w", leaving, err)
 	}
-	h.Left, err = l.Records.Caring(ctx, h.Team)
+	caring, err := l.Records.Caring(ctx)
+	h.Left = caring[h.Team]
 	return h, err
 }
 
-// atOnce is how many patients are handed over in one act.
-const atOnce = 50
+// atOnce is how many patients are handed over before progress is written down.
+const atOnce = 128
 
 var errNoHandOver = &web.Error{Status: http.StatusConflict, Text: "Nobody is named yet who takes these patients over.", Fix: "Choose a colleague first.", Back: "/leaving"}
 

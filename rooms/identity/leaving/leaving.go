@@ -34,16 +34,16 @@ var pages embed.FS
 
 // Records are the patients whom somebody cared for. vault implements it.
 type Records interface {
-	// Caring counts the patients whose charts a care team holds. It needs no keys.
-	Caring(ctx context.Context, team id.Team) (int, error)
+	// Caring counts the patients of each team whose charts it holds. It needs no keys.
+	Caring(ctx context.Context) (map[id.Team]int, error)
 	// HandOver gives at most so many patients of one care team, in order of id
 	// after one, to another team instead. closed counts those whom the acting
-	// person's keys do not reach: they stay as they are. next is empty when no
-	// patient is left to look at.
+	// person's keys do not reach: they stay as they are. next is the last one that
+	// was looked at, and empty when there are no more.
 	HandOver(ctx context.Context, from, to id.Team, after id.Patient, most int) (moved, closed int, next id.Patient, err error)
-	// WrittenSince counts what was written since a moment, and how much of it lies
-	// under a key that reaches back to a team key of these numbers or before. It
-	// needs no keys.
+	// WrittenSince counts the newest records that were written since a moment, and
+	// how many of them lie under a key that a team key of such a number, or an older
+	// one, opens. It needs no keys.
 	WrittenSince(ctx context.Context, since time.Time, held map[id.Team]uint64) (written, reached int, err error)
 }
 

@@ -74,11 +74,12 @@ func (l *Leaving) showList(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := listPage{Successors: successors(roster, "")}
 	chosen := id.Person(r.FormValue("who"))
+	caring, err := l.Records.Caring(ctx)
+	if err != nil {
+		return err
+	}
 	for _, p := range people(roster) {
-		p.About, err = l.aboutPerson(ctx, roster, p.Person)
-		if err != nil {
-			return err
-		}
+		p.About = about(roster, p.Person, caring)
 		p.Chosen = p.Person == chosen
 		page.People = append(page.People, p)
 	}
@@ -106,21 +107,17 @@ func successors(roster *seal.Roster, but id.Person) []choice {
 	return slices.DeleteFunc(people(roster), func(c choice) bool { return c.Person == but || ownTeam(roster, c.Person) == "" })
 }
 
-// aboutPerson says in a few words who somebody is: role, patients, ways in.
-func (l *Leaving) aboutPerson(ctx context.Context, roster *seal.Roster, p id.Person) (string, error) {
+// about says in a few words who somebody is: role, patients, ways in.
+func about(roster *seal.Roster, p id.Person, caring map[id.Team]int) string {
 	who, _ := roster.Person(string(p))
 	words := slices.Clone(who.Roles)
 	for i, role := range words {
 		words[i] = strings.ReplaceAll(role, "-", " ")
 	}
 	if team := ownTeam(roster, p); team != "" {
-		n, err := l.Records.Caring(ctx, team)
-		if err != nil {
-			return "", err
-		}
-		words = append(words, many(n, "patient", "patients"))
+		words = append(words, many(caring[team], "patient", "patients"))
 	}
-	return capital(strings.Join(append(words, many(len(who.Doors), "way in", "ways in")), ", ")), nil
+	return capital(strings.Join(append(words, many(len(who.Doors), "way in", "ways in")), ", "))
 }
 
 func (l *Leaving) actRows(ctx context.Context, roster *seal.Roster) (rows []actRow, err error) {
@@ -217,9 +214,11 @@ func (l *Leaving) checked(r *http.Request, field func(string) string) (page chec
 	}
 	page.Doors, page.Total, page.Keys = countDoors(doors)
 	if team != "" {
-		if page.Patients, err = l.Records.Caring(ctx, team); err != nil {
+		caring, err := l.Records.Caring(ctx)
+		if err != nil {
 			return page, err
 		}
+		page.Patients = caring[team]
 		page.Reach = reachOf(roster, team, me, page.Person)
 	}
 	if page.When == "past" {
