@@ -138,11 +138,12 @@ var hashes = []struct {
 // doubled are the ones whose hash is known to be hashed again.
 const doubled = 4
 
-// needlesOf are all byte strings that tell a value.
-func needlesOf(value string) iter.Seq[needle] {
+// needlesOf are all byte strings that tell a value. Words of the language are not
+// looked for as hashes of hashes: nobody matches people by them.
+func needlesOf(value string, common bool) iter.Seq[needle] {
 	return func(yield func(needle) bool) {
 		for _, f := range forms(value) {
-			if !plainForms(f, yield) || !hashedForms(f, yield) {
+			if !plainForms(f, yield) || !hashedForms(f, common, yield) {
 				return
 			}
 		}
@@ -188,19 +189,19 @@ func aligned(value string, offset int) string {
 var urlSafe = strings.NewReplacer("+", "-", "/", "_")
 
 // hashedForms are what an advertiser compares with a list of its own.
-func hashedForms(f form, yield func(needle) bool) bool {
+func hashedForms(f form, common bool, yield func(needle) bool) bool {
 	for i, h := range hashes {
 		sum := h.sum(f.text)
 		if !spell(sum, chainForm(f.how, []string{h.name}), yield) {
 			return false
 		}
-		if i >= doubled {
+		if i >= doubled || common {
 			continue
 		}
 		text := hex.EncodeToString(sum)
 		for _, again := range hashes[:doubled] {
 			twice := chainForm(f.how, []string{again.name, h.name})
-			for _, inner := range []string{text, strings.ToUpper(text), string(sum), base64.StdEncoding.EncodeToString(sum)} {
+			for _, inner := range []string{text, string(sum)} {
 				if !spell(again.sum(inner), twice, yield) {
 					return false
 				}

@@ -71,7 +71,7 @@ func New(secrets []Secret) *Finder {
 		if s.Exact || len(value) < shortest {
 			continue
 		}
-		for n := range needlesOf(value) {
+		for n := range needlesOf(value, s.Common) {
 			if len(n.text) < shortest || seen[n.text] {
 				continue // the first secret that has it keeps it
 			}
