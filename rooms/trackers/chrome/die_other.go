@@ -1,0 +1,7 @@
+//go:build !linux && !windows
+
+package chrome
+
+import "syscall"
+
+func dieWithParent(*syscall.SysProcAttr) {}
