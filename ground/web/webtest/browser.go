@@ -5,6 +5,9 @@ package webtest
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -39,10 +42,24 @@ type Tab struct {
 // under -short, and where there is no Chromium unless CI=1.
 func Browser(t testing.TB) *Tab {
 	t.Helper()
+	return browser(t)
+}
+
+// BrowserWith is Browser with features of Chromium that are off by default. It
+// believes one certificate: that of the test's own server.
+func BrowserWith(t testing.TB, server *x509.Certificate, features ...string) *Tab {
+	t.Helper()
+	key := sha256.Sum256(server.RawSubjectPublicKeyInfo)
+	return browser(t, chromedp.Flag("enable-features", strings.Join(features, ",")),
+		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:])))
+}
+
+func browser(t testing.TB, more ...chromedp.ExecAllocatorOption) *Tab {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("a browser test: skipped under -short")
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), flags(program(t), t.TempDir())...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(flags(program(t), t.TempDir()), more...)...)
 	t.Cleanup(cancel)
 	return open(t, ctx)
 }
