@@ -24,6 +24,7 @@ var attacks = []layer.Drill{
 	{Name: "row-swap", Proves: "moved, replayed and forged rows are refused and noticed"},
 	{Name: "tamper", Proves: "every change of the ledger is found"},
 	{Name: "push-spam", Proves: "nobody gets in, is prompted or is locked out"},
+	{Name: "cookie-theft", Proves: "a copied pair of cookies is soon dead, and approves nothing"},
 }
 
 // drills are the attacks, acting in a trial house's own rooms: those on the

@@ -309,6 +309,17 @@ func spamKinds() (names []string) {
 	return names
 }
 
+// count writes down what came of one try.
+func (s *spam) count(in bool, answer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tried++
+	s.statuses[answer]++
+	if in {
+		s.opened++
+	}
+}
+
 // try makes one try from its network.
 func (s *spam) try(ctx context.Context, n int) {
 	network := fmt.Sprintf("network-%d", n%spamNetworks)
@@ -335,13 +346,7 @@ func (s *spam) look(ctx context.Context, a attack, network string) {
 		answer = "no answer"
 		s.find("%s: %v", a.name, err)
 	}
-	s.mu.Lock()
-	s.tried++
-	s.statuses[answer]++
-	if err == nil {
-		s.opened++
-	}
-	s.mu.Unlock()
+	s.count(err == nil, answer)
 	if err == nil {
 		s.find("%s: came in", a.name)
 	}

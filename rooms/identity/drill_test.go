@@ -61,3 +61,30 @@ func TestTheDrillNoticesWhoComesIn(t *testing.T) {
 		t.Errorf("somebody came in, and the drill counts %d and finds %v", s.opened, s.findings)
 	}
 }
+
+func TestACopiedPairOfCookiesIsSoonDeadAndApprovesNothing(t *testing.T) {
+	i, st := stage(t)
+	report, err := i.runCookieTheft(t.Context(), st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", report)
+	if report.Held == nil || !*report.Held || report.Opened != 0 {
+		t.Errorf("the drill did not hold: %v", report.Findings)
+	}
+	if n := report.More["minutes_readable"]; n != 8 {
+		t.Errorf("the copy could read for %v minutes; a proof is made for nine, and the copy is a little younger", n)
+	}
+}
+
+func TestACopyWithTheBrowsersKeyIsNoticed(t *testing.T) {
+	i, st := stage(t)
+	st.Sabotage = true
+	report, err := i.runCookieTheft(t.Context(), st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Held == nil || *report.Held || len(report.Findings) == 0 {
+		t.Errorf("the browser gave its key away, and the drill held: %+v", report)
+	}
+}

@@ -97,6 +97,7 @@ type Identity struct {
 	marks  marks
 
 	founded atomic.Bool
+	skew    atomic.Int64 // what a drill adds to the time, in nanoseconds
 	kept    kept
 	limits  *limits
 	refused refusals
@@ -106,7 +107,11 @@ type Identity struct {
 
 // New makes the room; its tables exist after store.Migrate with Schema.
 func New(c Config) *Identity {
-	i := &Identity{Config: c, kept: keeper(c.DB, c.KeptKey), limits: newLimits(c.Now), pages: web.MustPages(pages)}
+	i := &Identity{Config: c, kept: keeper(c.DB, c.KeptKey), pages: web.MustPages(pages)}
+	if now := c.Now; c.MadeUp {
+		i.Now = func() time.Time { return now().Add(time.Duration(i.skew.Load())) }
+	}
+	i.limits = newLimits(i.Now)
 	i.pages.Now = c.Now
 	return i
 }
@@ -118,7 +123,7 @@ func (i *Identity) Layer() layer.Layer {
 		Schema:   schema,
 		Mount:    i.mount,
 		Evidence: i.evidence,
-		Drills:   []layer.Drill{i.pushSpam()},
+		Drills:   []layer.Drill{i.pushSpam(), i.cookieTheft()},
 		Jobs:     []layer.Job{{Name: "sweep sign-ins that ended", Every: time.Minute, Run: i.sweep}},
 	}
 }

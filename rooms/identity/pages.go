@@ -36,6 +36,8 @@ func (i *Identity) mount(m *web.Mux) {
 	open("POST /code/begin", i.askToSend)
 	open("POST /code/finish", i.signInWithCode)
 	m.Handle("POST /session/renew", i.renew, web.Signed)
+	open("POST "+bindPath, i.bind)
+	open("POST "+refreshPath, i.refreshBound)
 	m.Handle("POST /tap/begin", i.paced(i.askToTap), web.Signed)
 	m.Handle("POST /tap/finish", i.tap, web.Signed)
 

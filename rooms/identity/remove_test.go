@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -118,7 +119,7 @@ func (s *served) ringOf(b *authenticator.Browser) *ring {
 	for name, value := range b.Cookies() {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
-	ctx, done, err := s.Sessions().Enter(nil, r)
+	ctx, done, err := s.Sessions().Enter(httptest.NewRecorder(), r)
 	if err != nil {
 		s.t.Fatal(err)
 	}

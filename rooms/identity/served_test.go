@@ -77,6 +77,13 @@ var stub = web.MustPages(stubPages)
 
 // serveHouse mounts the room and the stub of a home around it.
 func (s *served) serveHouse() {
+	server := httptest.NewServer(s.muxOf())
+	s.t.Cleanup(server.Close)
+	s.url = server.URL
+	s.origin = "http://localhost:" + server.URL[strings.LastIndex(server.URL, ":")+1:]
+}
+
+func (s *served) muxOf() *web.Mux {
 	m := web.NewMux(web.Config{
 		Practice: func() string { return s.PracticeName(context.Background()) },
 		MadeUp:   s.MadeUp, Now: s.clock.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -95,10 +102,7 @@ func (s *served) serveHouse() {
 		s.acted = append(s.acted, "export")
 		return web.SeeOther(w, r, "/")
 	}, web.Signed)
-	server := httptest.NewServer(m)
-	s.t.Cleanup(server.Close)
-	s.url = server.URL
-	s.origin = "http://localhost:" + server.URL[strings.LastIndex(server.URL, ":")+1:]
+	return m
 }
 
 func serveSQLite(t testing.TB, madeUp bool) *served {

@@ -45,6 +45,10 @@ type session struct {
 	From  string      `json:"from"`  // the browser, in words
 	Where string      `json:"where"` // the network address
 	Pair  seal.Public `json:"pair"`  // what a new team key is sealed to; opened with the cookie
+
+	Bound  []byte `json:"bound,omitempty"`  // what the computer's own key signs with, see bind
+	Place  []byte `json:"place,omitempty"`  // where a bound session was proved from
+	Proved int64  `json:"proved,omitempty"` // when, unix milliseconds
 }
 
 // visit is the session behind one request, while it lasts.
@@ -71,8 +75,11 @@ var _ web.Sessions = sessions{}
 
 // Enter opens the ring of the request's session into its context. Each request
 // opens a copy of its own and wipes it.
-func (s sessions) Enter(_ http.ResponseWriter, r *http.Request) (context.Context, func(), error) {
+func (s sessions) Enter(w http.ResponseWriter, r *http.Request) (context.Context, func(), error) {
 	v, err := s.visit(r)
+	if errors.Is(err, errMoved) {
+		dropCookie(w, web.ProofCookie) // the browser that the session is bound to then asks for another
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -131,29 +138,44 @@ func cookieBytes(r *http.Request, name string) []byte {
 	return b
 }
 
-// visit finds a live session: both cookies, a person who still belongs to the
-// practice, and the door it came through still one of that person's.
+// visit finds a live session: both cookies, and the session behind the first.
 func (i *Identity) visit(r *http.Request) (*visit, error) {
 	cookie, proof := cookieBytes(r, web.SessionCookie), cookieBytes(r, web.ProofCookie)
 	if cookie == nil || proof == nil {
 		return nil, web.ErrNoSession
 	}
 	defer clear(cookie)
+	ctx := r.Context()
+	owner, err := i.kept.get(ctx, keptProof, secretKey("proof", proof), i.Now())
+	if err != nil {
+		return nil, noSession(err)
+	}
+	v, err := i.sessionOf(ctx, cookie)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case string(owner) != v.name:
+		err = web.ErrNoSession
+	case v.moved(r):
+		err = errMoved
+	default:
+		return v, nil
+	}
+	v.key.Wipe()
+	return nil, err
+}
+
+// sessionOf finds the session of the first cookie: of a person who still belongs
+// to the practice, through a door that is still that person's.
+func (i *Identity) sessionOf(ctx context.Context, cookie []byte) (*visit, error) {
 	v := &visit{name: secretKey("session", cookie)}
-	ctx, now := r.Context(), i.Now()
-	box, err := i.kept.get(ctx, keptSession, v.name, now)
+	box, err := i.kept.get(ctx, keptSession, v.name, i.Now())
 	if err != nil {
 		return nil, noSession(err)
 	}
 	if err := json.Unmarshal(box, &v.session); err != nil {
 		return nil, fmt.Errorf("read a session: %w", err)
-	}
-	owner, err := i.kept.get(ctx, keptProof, secretKey("proof", proof), now)
-	if err != nil {
-		return nil, noSession(err)
-	}
-	if string(owner) != v.name {
-		return nil, web.ErrNoSession
 	}
 	roster, err := i.Roster(ctx)
 	if err != nil {
@@ -233,7 +255,10 @@ func (i *Identity) begin(w http.ResponseWriter, r *http.Request, u *Unlocked, o 
 		return a, errors.Join(errNoEntry, err, gone)
 	}
 	setCookie(w, web.SessionCookie, cookie, 0)
-	return a, i.prove(ctx, w, v)
+	if err := i.prove(ctx, w, v); err != nil {
+		return a, err
+	}
+	return a, i.offerBinding(w, r, v)
 }
 
 // sealRing seals a ring into its session, and returns what is kept of it.
@@ -253,10 +278,21 @@ func (i *Identity) prove(ctx context.Context, w http.ResponseWriter, v *visit) e
 	if last := time.UnixMilli(v.Ends); ends.After(last) {
 		ends = last
 	}
+	age := time.Duration(0)
+	if len(v.Bound) > 0 { // the browser has to know when to ask for the next one
+		age, v.Proved = ends.Sub(i.Now()), i.Now().UnixMilli()
+		b, err := json.Marshal(v.session)
+		if err != nil {
+			return err
+		}
+		if err := i.kept.replace(ctx, keptSession, v.name, b); err != nil {
+			return noSession(err)
+		}
+	}
 	if err := i.kept.put(ctx, keptProof, secretKey("proof", proof), []byte(v.name), ends); err != nil {
 		return err
 	}
-	setCookie(w, web.ProofCookie, proof, 0)
+	setCookie(w, web.ProofCookie, proof, age)
 	return nil
 }
 

@@ -80,6 +80,19 @@ func (b *Browser) Copy() *Browser {
 	return &Browser{Client: b.Client, Base: b.Base, Origin: b.Origin, Device: &Device{}, Header: b.Header.Clone(), cookies: maps.Clone(b.cookies), token: b.token}
 }
 
+// CopyWithKey is Copy of a browser that gives away the key that renews its session.
+func (b *Browser) CopyWithKey() *Browser {
+	c := b.Copy()
+	c.renewal = b.renewal
+	return c
+}
+
+// NewKey makes another key to renew with: that of a thief.
+func (b *Browser) NewKey() error {
+	_, err := b.renewalKey()
+	return err
+}
+
 // Cookies are the cookies that the browser holds.
 func (b *Browser) Cookies() map[string]string { return maps.Clone(b.cookies) }
 
