@@ -114,7 +114,7 @@ func benchUnlockUntilNamesAreSearchable(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if f, err := fresh.Search(ctx, "rivera", 50); err != nil || f.All != h.patients {
+		if f, err := fresh.Search(ctx, "rivera", 50); err != nil || f.All < h.patients { // more, where an import ran before
 			b.Fatalf("searched %d of %d patients: %v", f.All, h.patients, err)
 		}
 		done()
