@@ -58,6 +58,15 @@ type Scanner interface {
 	Looked(ctx context.Context, p id.Patient, files []id.Record) (map[id.Record]layer.State, error)
 }
 
+// Glass knows whose charts somebody opened in an emergency.
+type Glass interface {
+	// Broken tells until when the acting session may read this patient's chart
+	// although it is not the person's, and where one ends that early; zero if not.
+	Broken(ctx context.Context, p id.Patient) (until time.Time, end string)
+	// Offer is where the acting person may break the glass; empty if nowhere.
+	Offer(ctx context.Context, p id.Patient) string
+}
+
 // Config is what the chart needs from the house.
 type Config struct {
 	Vault    Vault
@@ -65,6 +74,7 @@ type Config struct {
 	Ledger   Ledger
 	Imported Imported // optional
 	Scanner  Scanner  // optional: without one every file is "Not looked through"
+	Glass    Glass    // optional
 	Now      func() time.Time
 }
 

@@ -36,7 +36,7 @@ type visit struct {
 }
 
 // seen are the facts that tell of a person and a patient.
-var seen = []string{"vault.opened", "vault.refused", "vault.written", "vault.admitted", "vault.care-changed"}
+var seen = []string{"vault.opened", "vault.refused", "vault.written", "vault.admitted", "vault.care-changed", "glass.broken"}
 
 type lookedPage struct {
 	Patient id.Patient
@@ -60,7 +60,7 @@ func (c *Chart) showLooked(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var f folder
-	if outside(card, teams) == nil {
+	if shut, _ := c.shut(ctx, p, card, teams); shut == nil {
 		if f, err = c.folder(ctx, p); err != nil && refusedBy(err) == nil {
 			return err
 		}
@@ -146,6 +146,8 @@ func deed(f ledger.Fact, in folder) string {
 		part = "another part"
 	}
 	switch f.Kind {
+	case "glass.broken":
+		return "broke the glass"
 	case "vault.opened":
 		return "opened " + part
 	case "vault.refused":

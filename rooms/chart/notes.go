@@ -115,6 +115,9 @@ func (c *Chart) blank(w http.ResponseWriter, r *http.Request, f form, of id.Reco
 
 // mayWrite returns nil for a person of the patient's care team.
 func (c *Chart) mayWrite(ctx context.Context, p id.Patient) error {
+	if err := c.readOnly(ctx, p); err != nil {
+		return err
+	}
 	chart, err := c.Vault.Open(ctx, p, layer.PartChart)
 	if err != nil {
 		return err
@@ -123,8 +126,24 @@ func (c *Chart) mayWrite(ctx context.Context, p id.Patient) error {
 	return nil
 }
 
+// readOnly refuses, before anybody writes a word, what the vault would not keep
+// under a broken glass.
+func (c *Chart) readOnly(ctx context.Context, p id.Patient) error {
+	if c.Glass == nil {
+		return nil
+	}
+	if until, _ := c.Glass.Broken(ctx, p); until.IsZero() {
+		return nil
+	}
+	return &web.Error{Status: http.StatusForbidden, Text: "You opened this chart by breaking the glass: it can be read, and not written in.",
+		Fix: "Tell the patient’s clinician what should stand in it, or ask to be taken into the care team.", Back: pageOf(p)}
+}
+
 // takesAddenda returns nil for a signed note that addenda may be written to.
 func (c *Chart) takesAddenda(ctx context.Context, p id.Patient, of id.Record) error {
+	if err := c.readOnly(ctx, p); err != nil {
+		return err
+	}
 	chart, err := c.Vault.Open(ctx, p, layer.PartChart)
 	if err != nil {
 		return err

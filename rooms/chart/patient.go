@@ -29,6 +29,7 @@ type chartPage struct {
 	Safe     safePage
 	Numbers  []layer.Number
 	Closed   *closed // why notes and files are not shown
+	Glass    *broken // they are shown in an emergency
 	Forms    []form
 	Notes    []noteRow
 	Files    []fileRow
@@ -46,7 +47,18 @@ type chartPage struct {
 type closed struct {
 	Why, Fix, Override string
 	Minutes            int
+	Glass              string // where the glass can be broken
 }
+
+// broken is a chart that is read under a broken glass.
+type broken struct {
+	Until time.Time
+	Left  int    // minutes
+	End   string // where one ends it early
+}
+
+// Writes tells whether the person may write here.
+func (p chartPage) Writes() bool { return p.Closed == nil && p.Glass == nil }
 
 type safePage struct {
 	Words, Said, Language string
@@ -118,8 +130,9 @@ func (c *Chart) chart(r *http.Request, most int) (page chartPage, err error) {
 		return page, err
 	}
 	page = c.who(p, card, teams)
+	page.Closed, page.Glass = c.shut(ctx, p, card, teams)
 	var f folder
-	if page.Closed = outside(card, teams); page.Closed == nil {
+	if page.Closed == nil {
 		if f, err = c.folder(ctx, p); err != nil {
 			if page.Closed = refusedBy(err); page.Closed == nil {
 				return page, err
@@ -204,6 +217,19 @@ func outside(card layer.Card, teams []layer.Team) *closed {
 		return &closed{Why: "Notes and files are open to this patient’s care team only."}
 	}
 	return &closed{Why: "Notes and files are open to " + and(with) + " only.", Fix: "If you need something from them, ask there."}
+}
+
+// shut is outside, but for a chart that the person broke open.
+func (c *Chart) shut(ctx context.Context, p id.Patient, card layer.Card, teams []layer.Team) (*closed, *broken) {
+	shut := outside(card, teams)
+	if shut == nil || c.Glass == nil {
+		return shut, nil
+	}
+	if until, end := c.Glass.Broken(ctx, p); !until.IsZero() {
+		return nil, &broken{until, int((until.Sub(c.Now()) + time.Minute - 1) / time.Minute), end}
+	}
+	shut.Glass = c.Glass.Offer(ctx, p)
+	return shut, nil
 }
 
 // refusedBy shows a closed gate on the page: the card stays readable.

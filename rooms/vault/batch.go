@@ -172,7 +172,7 @@ func (b *Batch) open(ctx context.Context, p id.Patient, part string) (*Compartme
 	if c, ok := b.made[opening{patient: p, part: part}]; ok {
 		return c, nil
 	}
-	c, err := b.v.Open(ctx, p, part)
+	c, err := b.v.openToWrite(ctx, p, part)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (v *Vault) careOf(ctx context.Context, p id.Patient) (Card, error) {
 	if p == v.House() {
 		return Card{}, nil
 	}
-	c, err := v.Open(ctx, p, Identity)
+	c, err := v.openToWrite(ctx, p, Identity)
 	if err != nil {
 		return Card{}, err
 	}

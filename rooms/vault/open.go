@@ -40,6 +40,7 @@ type Compartment struct {
 	ring    *ring
 	written map[string]ledger.Write
 	now     stamp
+	glass   bool // read under a broken glass: see Glass
 	own     bool // written is this compartment's own map, and not shared with others
 }
 
@@ -60,7 +61,7 @@ func (v *Vault) Open(ctx context.Context, p id.Patient, part string) (*Compartme
 			return nil, err
 		}
 	}
-	return c, v.recordOpening(ctx, p, part)
+	return c, v.recordOpening(ctx, c)
 }
 
 // load opens the keys, and reads what the ledger knows of the patient.
@@ -71,6 +72,9 @@ func (c *Compartment) load(ctx context.Context) error {
 		return err
 	}
 	r, err := c.v.openWraps(ctx, c.teams, p, part, wraps)
+	if c.glass = errors.Is(err, ErrNotYours); c.glass {
+		r, err = c.v.underGlass(ctx, c.teams, p, part, wraps)
+	}
 	if err != nil {
 		return c.v.missing(ctx, p, part, err)
 	}
@@ -138,16 +142,20 @@ func (c *Compartment) checkKeys() error {
 
 // recordOpening appends the fact that a compartment was opened, durably, before
 // anything is released.
-func (v *Vault) recordOpening(ctx context.Context, p id.Patient, part string) error {
+func (v *Vault) recordOpening(ctx context.Context, c *Compartment) error {
 	a, now := id.From(ctx), v.Now()
-	o := opening{a.Session, p, part}
+	o := opening{a.Session, c.ring.patient, c.ring.part}
 	v.mu.Lock()
 	until, ok := v.opened[o]
 	v.mu.Unlock()
 	if ok && now.Before(until) {
 		return nil
 	}
-	if err := v.fact(ctx, ledger.Fact{Kind: "vault.opened", Subject: string(p), Part: part}); err != nil {
+	f := ledger.Fact{Kind: "vault.opened", Subject: string(o.patient), Part: o.part}
+	if c.glass {
+		f.Reason = "glass"
+	}
+	if err := v.fact(ctx, f); err != nil {
 		return err
 	}
 	v.remember(o, now)

@@ -72,6 +72,7 @@ type Config struct {
 	Ledger   *ledger.Ledger
 	Keys     Keys
 	Gate     Gate     // optional
+	Glass    Glass    // optional
 	Recovery Recovery // optional: nil in a made-up house
 	Practice string
 	Now      func() time.Time

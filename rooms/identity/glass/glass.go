@@ -137,6 +137,7 @@ func (g *Glass) Layer() layer.Layer {
 		Drills:   []layer.Drill{g.drill()},
 		Contain:  g.contain,
 		Offboard: g.offboard,
+		Knock:    g.knock,
 		Erase:    g.erase,
 	}
 }
