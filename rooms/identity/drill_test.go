@@ -12,10 +12,10 @@ import (
 // stage is a trial house of Ana and Jo.
 func stage(t *testing.T) (*Identity, *layer.Stage) {
 	h := newHouse(t)
-	h.Origin = "http://localhost"
-	s := &served{t: t, db: h.db, Identity: h.Identity, clock: &clock{t: time.Now()}}
+	s := &served{t: t, db: h.db, clock: &clock{t: time.Now()}}
+	s.Identity = New(Config{DB: h.db, Anchor: h.Anchor, Now: s.clock.now, MadeUp: true, Origin: "http://localhost"})
 	s.serveHouse()
-	return h.Identity, &layer.Stage{Trial: &layer.Trial{URL: s.url, Codes: map[string]string{"clinician-1": h.jo.Text()}, DB: h.db}}
+	return s.Identity, &layer.Stage{Trial: &layer.Trial{Later: s.clock.pass, URL: s.url, Codes: map[string]string{"clinician-1": h.jo.Text()}, DB: h.db}}
 }
 
 func TestTenThousandTriesLetNobodyInAndLockNobodyOut(t *testing.T) {

@@ -97,7 +97,6 @@ type Identity struct {
 	marks  marks
 
 	founded atomic.Bool
-	skew    atomic.Int64 // what a drill adds to the time, in nanoseconds
 	kept    kept
 	limits  *limits
 	refused refusals
@@ -107,11 +106,7 @@ type Identity struct {
 
 // New makes the room; its tables exist after store.Migrate with Schema.
 func New(c Config) *Identity {
-	i := &Identity{Config: c, kept: keeper(c.DB, c.KeptKey), pages: web.MustPages(pages)}
-	if now := c.Now; c.MadeUp {
-		i.Now = func() time.Time { return now().Add(time.Duration(i.skew.Load())) }
-	}
-	i.limits = newLimits(i.Now)
+	i := &Identity{Config: c, kept: keeper(c.DB, c.KeptKey), limits: newLimits(c.Now), pages: web.MustPages(pages)}
 	i.pages.Now = c.Now
 	return i
 }

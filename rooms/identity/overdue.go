@@ -72,6 +72,7 @@ func (m *marks) follow(chain []seal.Signed) error {
 			Person string   `json:"person"`
 			Team   string   `json:"team"`
 			Epoch  uint64   `json:"epoch"`
+			Plan   uint64   `json:"plan"`
 		}
 		if err := json.Unmarshal(s.Body, &e); err != nil {
 			return fmt.Errorf("read roster entry %d: %w", m.read+1, err)
@@ -81,9 +82,28 @@ func (m *marks) follow(chain []seal.Signed) error {
 			m.epochs[e.Team], m.keyed[e.Team] = e.Epoch, e.Number
 		case e.Act == seal.Rekey || e.Act == seal.Leave:
 			m.rekeyed[e.Person] = mark{e.Number, e.At}
+		case e.Act == seal.Due && e.Plan > 0 && e.Plan < e.Number:
+			if err := m.carriedOut(chain[e.Plan-1], e.Number); err != nil {
+				return err
+			}
 		}
 		m.read++
 	}
+	return nil
+}
+
+// carriedOut notes a leaving that was planned: its keys are as old as the plan.
+func (m *marks) carriedOut(plan seal.Signed, number uint64) error {
+	var e seal.Entry
+	if err := json.Unmarshal(plan.Body, &e); err != nil {
+		return fmt.Errorf("read the plan of roster entry %d: %w", number, err)
+	}
+	for _, t := range e.Teams {
+		if t.Epoch > m.epochs[t.Team] {
+			m.epochs[t.Team], m.keyed[t.Team] = t.Epoch, e.Number
+		}
+	}
+	m.rekeyed[e.Person] = mark{number, e.After}
 	return nil
 }
 
