@@ -46,6 +46,7 @@ type memory struct {
 	seen    map[id.Patient]uint64 // generation of each change in fresh and pending
 	where   map[id.Patient]spot   // in base and fresh
 	tail    int                   // rows of vault_tail
+	owed    bool                  // somebody was erased: the next merge does not wait
 }
 
 // segment is one sealed run of patients, in order of their names.
@@ -179,6 +180,7 @@ func (d *directory) takeLocked(rows []sealedEntry) {
 		}
 		d.seen[r.patient] = r.at
 		d.pending = append(d.pending, r)
+		d.owed = d.owed || len(r.box) == 0
 		d.bury(r.patient)
 		d.number = max(d.number, r.at)
 		d.tail++

@@ -18,7 +18,9 @@ func (v *Vault) Layer() layer.Layer {
 		Name:     "vault",
 		Schema:   schema,
 		Evidence: v.evidence,
-		Jobs:     []layer.Job{{Name: "remove streams that no record names", Every: 6 * time.Hour, Run: v.sweepStreams}},
+		Jobs: []layer.Job{{Name: "remove streams that no record names", Every: 6 * time.Hour, Run: v.sweepStreams},
+			{Name: "overwrite what was erased", Every: time.Hour, Run: v.scrubErased}},
+		Erase: v.Erase,
 	}
 }
 

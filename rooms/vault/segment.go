@@ -206,6 +206,9 @@ func (v *Vault) openPending(keys *dirKeys) ([]dirLine, error) {
 		if v.dir.seen[e.patient] != e.at {
 			continue // replaced by a later one
 		}
+		if len(e.box) == 0 {
+			continue // erased
+		}
 		l, err := v.openEntry(keys, e)
 		if err != nil {
 			return nil, err
@@ -225,7 +228,7 @@ func (v *Vault) merge(ctx context.Context, all teams) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.tail < tailMost+len(d.where)/8 {
+	if !d.owed && d.tail < tailMost+len(d.where)/8 {
 		return nil
 	}
 	keys := v.dirKeys(ctx, all)

@@ -25,11 +25,13 @@ type Verified struct {
 // ledger itself: see ledger.Verify.
 func (v *Vault) Verify(ctx context.Context, step func(done, total int)) (r Verified, err error) {
 	admitted := map[id.Patient]bool{}
-	for e, err := range v.Ledger.Facts(ctx, ledger.Query{Kinds: []string{"vault.admitted"}}) {
+	for e, err := range v.Ledger.Facts(ctx, ledger.Query{Kinds: []string{"vault.admitted", erased}}) {
 		if err != nil {
 			return r, err
 		}
-		admitted[id.Patient(e.Subject)] = true
+		if admitted[id.Patient(e.Subject)] = true; e.Kind == erased {
+			delete(admitted, id.Patient(e.Subject))
+		}
 	}
 	total := len(admitted)
 	for p, err := range v.Patients(ctx) {
