@@ -278,7 +278,7 @@ func (c *Conn) Send(ctx context.Context, from, to string, message []byte) error 
 	}
 	if errs[2] == nil && (errs[0] != nil || errs[1] != nil) {
 		// The server waits for a message that nobody is to get (RFC 2920, 3.1).
-		if err := c.data(nil); err != nil && !isMine(err) {
+		if err := c.say(250, Content, "."); err != nil && !isMine(err) {
 			return err
 		}
 	}
