@@ -149,7 +149,7 @@ func (h *house) hire(ctx context.Context, p *madeup.Practice) (codes map[string]
 		}
 		care[who.Handle] = careOf{people[who.Handle].Person, team}
 	}
-	return codes, care, nil
+	return codes, care, h.glass.Make(ctx, owner)
 }
 
 func roles(who madeup.Person) []string {

@@ -25,6 +25,7 @@ var attacks = []layer.Drill{
 	{Name: "tamper", Proves: "every change of the ledger is found"},
 	{Name: "push-spam", Proves: "nobody gets in, is prompted or is locked out"},
 	{Name: "cookie-theft", Proves: "a copied pair of cookies is soon dead, and approves nothing"},
+	{Name: "break-glass", Proves: "an emergency opens one chart, for an hour, seen by others"},
 }
 
 // drills are the attacks, acting in a trial house's own rooms: those on the

@@ -25,6 +25,7 @@ import (
 	"quietroom/rooms/exchange"
 	"quietroom/rooms/home"
 	"quietroom/rooms/identity"
+	"quietroom/rooms/identity/glass"
 	"quietroom/rooms/vault"
 )
 
@@ -38,6 +39,7 @@ type house struct {
 	blobs    shelf
 	ledger   *ledger.Ledger
 	identity *identity.Identity
+	glass    *glass.Glass
 	vault    *vault.Vault
 	chart    *chart.Chart
 	exchange *exchange.Exchange
@@ -45,8 +47,9 @@ type house struct {
 	mux      *web.Mux
 	named    atomic.Pointer[string] // see practiceName
 	layers   []layer.Layer
-	served   atomic.Bool // people come in through a browser
-	reserve  int64       // bytes of the disk that stay free for facts; see door
+	served   atomic.Bool  // people come in through a browser
+	late     atomic.Int64 // by how much the clock of a trial house was put forward
+	reserve  int64        // bytes of the disk that stay free for facts; see door
 }
 
 // openHouse takes a house's directory for this process and opens all its rooms.
@@ -92,30 +95,33 @@ func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err
 
 // furnish makes the rooms and hands each the neighbours it needs.
 func (h *house) furnish(kept seal.Key) {
-	h.identity = identity.New(identity.Config{DB: h.db, Anchor: h.settings, Now: time.Now, MadeUp: h.MadeUp != nil, Origin: h.Origin, KeptKey: kept})
-	v := vault.Config{DB: h.db, Blobs: h.blobs, Ledger: h.ledger, Keys: h.identity, Practice: h.ID, Now: time.Now}
+	h.identity = identity.New(identity.Config{DB: h.db, Anchor: h.settings, Now: h.now, MadeUp: h.MadeUp != nil, Origin: h.Origin, KeptKey: kept})
+	h.glass = glass.New(glass.Config{DB: h.db, Identity: h.identity, Ledger: h.ledger, House: h.settings, Now: h.now})
+	v := vault.Config{DB: h.db, Blobs: h.blobs, Ledger: h.ledger, Keys: h.identity, Glass: h.glass, Practice: h.ID, Now: h.now}
 	if h.MadeUp == nil {
 		v.Recovery = h.identity
 	}
 	h.vault = vault.New(v)
+	h.glass.Vault = vault.Door{Vault: h.vault}
 	door := h.door()
-	h.exchange = exchange.New(exchange.Config{Vault: door, Originals: h.papers, Practice: h.practiceName, Now: time.Now})
-	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Now: time.Now})
+	h.exchange = exchange.New(exchange.Config{Vault: door, Originals: h.papers, Practice: h.practiceName, Now: h.now})
+	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Glass: h.glass, Now: h.now})
 	h.home = home.New(home.Config{
-		DB: h.db, Now: time.Now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
+		DB: h.db, Now: h.now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
 		Owner: h.identity.Sessions().IsOwner,
 	})
 
 	h.layers = []layer.Layer{
 		h.home.Layer(),
 		h.identity.Layer(),
+		h.glass.Layer(),
 		h.vault.Layer(),
 		h.chart.Layer(),
 		h.exchange.Layer(),
 	}
 
 	h.mux = web.NewMux(web.Config{Practice: h.practiceName, MadeUp: h.MadeUp != nil, Log: h.log})
-	h.mux.SetSessions(h.identity.Sessions())
+	h.mux.SetSessions(h.glass.Sessions(h.identity.Sessions()))
 	for _, l := range h.layers {
 		if l.Mount != nil {
 			l.Mount(h.mux)
@@ -191,6 +197,9 @@ func (h *house) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error] {
 		}
 	}
 }
+
+// now is the house's clock. Only a trial house's goes forward by itself.
+func (h *house) now() time.Time { return time.Now().Add(time.Duration(h.late.Load())) }
 
 // run does the work that needs no person: facts are numbered, jobs run on their
 // clock, until ctx ends.

@@ -65,7 +65,8 @@ func newTrial(ctx context.Context, patients int) (_ *trial, err error) {
 	}()
 	go srv.Serve(l)
 	context.AfterFunc(running, func() { srv.Close() })
-	t.Trial = layer.Trial{Dir: dir, URL: origin, Codes: map[string]string{}, DB: t.house.db, Unlock: t.enter, Take: t.take}
+	t.Trial = layer.Trial{Dir: dir, URL: origin, Codes: map[string]string{}, DB: t.house.db, Unlock: t.enter, Take: t.take,
+		Later: func(d time.Duration) { t.house.late.Add(int64(d)) }}
 	for handle, code := range codes {
 		t.Codes[handle] = code.Text()
 	}
