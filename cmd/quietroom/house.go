@@ -26,6 +26,7 @@ import (
 	"quietroom/rooms/home"
 	"quietroom/rooms/identity"
 	"quietroom/rooms/identity/glass"
+	"quietroom/rooms/identity/leaving"
 	"quietroom/rooms/vault"
 )
 
@@ -40,6 +41,7 @@ type house struct {
 	ledger   *ledger.Ledger
 	identity *identity.Identity
 	glass    *glass.Glass
+	leaving  *leaving.Leaving
 	vault    *vault.Vault
 	chart    *chart.Chart
 	exchange *exchange.Exchange
@@ -103,18 +105,24 @@ func (h *house) furnish(kept seal.Key) {
 	}
 	h.vault = vault.New(v)
 	h.glass.Vault = vault.Door{Vault: h.vault}
+	offboard, knock := leaving.All(func() []layer.Layer { return h.layers })
+	h.leaving = leaving.New(leaving.Config{DB: h.db, Identity: h.identity, Ledger: h.ledger, Records: h.vault, Offboard: offboard, Knock: knock, Log: h.log, Now: h.now})
 	door := h.door()
 	h.exchange = exchange.New(exchange.Config{Vault: door, Originals: h.papers, Practice: h.practiceName, Now: h.now})
 	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Glass: h.glass, Now: h.now})
 	h.home = home.New(home.Config{
 		DB: h.db, Now: h.now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
 		Owner: h.identity.Sessions().IsOwner,
+		Verbs: []home.Verb{
+			{Text: "Someone is leaving", About: "Close every door to one person, and prove it. 1 minute.", Icon: "leave", Path: "/leaving"},
+		},
 	})
 
 	h.layers = []layer.Layer{
 		h.home.Layer(),
 		h.identity.Layer(),
 		h.glass.Layer(),
+		h.leaving.Layer(),
 		h.vault.Layer(),
 		h.chart.Layer(),
 		h.exchange.Layer(),
