@@ -20,7 +20,7 @@ import (
 // What an owner taps for. The object of a leaving names the person, the hour and
 // who takes the patients over, so that a tap is good for this one only.
 const (
-	actLeave    = "close-doors"
+	ActLeave    = "close-doors" // its object: see Asked.Object
 	actWithdraw = "keep-doors"
 	actKeys     = "new-team-keys"
 )
@@ -207,7 +207,7 @@ func (l *Leaving) checked(r *http.Request, field func(string) string) (page chec
 		return page, err
 	}
 	page.Name, page.Next, page.Self = nameOf(roster, page.Person), nameOf(roster, page.Successor), me == page.Person
-	page.Object, page.Needs = page.object(page.When), layer.NeedsYou
+	page.Object, page.Needs = page.Asked.Object(page.When), layer.NeedsYou
 	doors, err := l.knocks(ctx, page.Person, nil)
 	if err != nil {
 		return page, err
@@ -282,8 +282,8 @@ func (l *Leaving) hour(text string) (time.Time, error) {
 	return t, nil
 }
 
-// object names all of a leaving in what a tap may be made for: 64 characters.
-func (a Asked) object(when string) string {
+// Object names all of a leaving in what a tap may be made for: 64 characters.
+func (a Asked) Object(when string) string {
 	hour := "now"
 	if when == "hour" {
 		hour = strconv.FormatInt(a.Hour.Unix(), 36)
@@ -358,7 +358,7 @@ func (l *Leaving) leave(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, done, err := l.Identity.Tap(r, actLeave, asked.object(when))
+	ctx, done, err := l.Identity.Tap(r, ActLeave, asked.Object(when))
 	if err != nil {
 		return err
 	}
