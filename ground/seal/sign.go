@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/big"
 	"strconv"
 )
 
@@ -53,6 +54,18 @@ func (s *Signer) Sign(label string, message []byte) ([]byte, error) {
 func (p SignPublic) Verify(label string, message, sig []byte) bool {
 	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), p)
 	return err == nil && ecdsa.VerifyASN1(public, signed(label, message), sig)
+}
+
+// VerifyES256 checks a signature as JSON Web Signatures have it (RFC 7518, 3.4):
+// r and s, 32 bytes each, over the message alone. It is for keys that sign for
+// nothing else: no label tells one purpose from another.
+func (p SignPublic) VerifyES256(message, sig []byte) bool {
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), p)
+	if err != nil || len(sig) != 64 {
+		return false
+	}
+	digest := sha256.Sum256(message)
+	return ecdsa.Verify(public, digest[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 }
 
 // Check refuses bytes that are no public key.

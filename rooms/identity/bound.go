@@ -3,19 +3,17 @@ package identity
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"strings"
 	"time"
 
+	"quietroom/ground/seal"
 	"quietroom/ground/web"
 )
 
@@ -215,10 +213,5 @@ func readToken(text string) (*token, error) {
 }
 
 func (t *token) signedBy(key []byte) bool {
-	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), key)
-	if err != nil {
-		return false
-	}
-	sum := sha256.Sum256(t.message)
-	return ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(t.signature[:32]), new(big.Int).SetBytes(t.signature[32:]))
+	return seal.SignPublic(key).VerifyES256(t.message, t.signature)
 }

@@ -59,6 +59,7 @@ func (v *Vault) Erase(ctx context.Context, tx *store.Tx, p id.Patient) error {
 	}
 	tx.OnCommit(func() {
 		v.dir.take(gone)
+		v.rows.forget()
 		for _, name := range streams {
 			v.Blobs.Delete(context.WithoutCancel(ctx), name) // what is left is swept
 		}

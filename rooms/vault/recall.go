@@ -83,3 +83,10 @@ func (m *rowMemory) put(version uint64, at place, thing any, size int) {
 	m.things[at] = thing
 	m.size += size
 }
+
+// forget empties the memory at once: somebody was erased.
+func (m *rowMemory) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.things, m.size = map[place]any{}, 0
+}
