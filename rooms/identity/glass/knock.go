@@ -62,7 +62,7 @@ func (g *Glass) accepts(ctx context.Context, p id.Person, d layer.Door) (open bo
 		return false, err
 	}
 	who, _ := roster.Person(string(p))
-	query := `SELECT EXISTS (SELECT 1 FROM glass_halves h, glass_making m WHERE h.person = $1 AND h.making = $2 AND m.making = h.making AND $3 > 0)`
+	query := `SELECT EXISTS (SELECT 1 FROM glass_halves h, glass_making m WHERE h.person = $1 AND h.making = $2 AND m.making = h.making AND CAST($3 AS BIGINT) > 0)`
 	if d.Kind == doorChart {
 		query = `SELECT EXISTS (SELECT 1 FROM glass_breaks WHERE person = $1 AND break = $2 AND ended = 0 AND ends > $3)`
 	}
