@@ -24,6 +24,7 @@ var attacks = []layer.Drill{
 	{Name: "row-swap", Proves: "moved, replayed and forged rows are refused and noticed"},
 	{Name: "tamper", Proves: "every change of the ledger is found"},
 	{Name: "push-spam", Proves: "nobody gets in, is prompted or is locked out"},
+	{Name: "leaver", Proves: "who has left opens no door, and nothing written later"},
 	{Name: "cookie-theft", Proves: "a copied pair of cookies is soon dead, and approves nothing"},
 	{Name: "break-glass", Proves: "an emergency opens one chart, for an hour, seen by others"},
 }
@@ -31,7 +32,7 @@ var attacks = []layer.Drill{
 // drills are the attacks, acting in a trial house's own rooms: those on the
 // house as a whole, and those that rooms bring.
 func (t *trial) drills() []layer.Drill {
-	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper()}
+	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper(), t.leaver()}
 	for _, l := range t.layers {
 		drills = append(drills, l.Drills...)
 	}

@@ -150,6 +150,7 @@ func (h *house) serve(ctx context.Context, s web.Server) error {
 	defer stop()
 	s.Handler, s.Log = h.mux, h.log
 	h.served.Store(true)
+	h.leaving.Walk = h.walkMadeUp
 	worked := make(chan struct{})
 	go func() {
 		defer close(worked)

@@ -40,6 +40,7 @@ var attacks = map[string]struct {
 	theft:       {layer.Records, "A thief’s copy", "A thief’s copy of everything opened %[1]s of %[2]s records.", "Nobody has tried a thief’s copy of everything yet."},
 	"row-swap":  {layer.Records, "Swapped rows", "In a trial, %[1]s of %[2]s swapped, older or forged rows were accepted.", "Nobody has tried swapped and forged rows yet."},
 	"tamper":    {layer.Records, "A changed ledger", "In a trial, %[1]s of %[2]s changes to the ledger went unnoticed.", "Nobody has tried to change the ledger yet."},
+	"leaver":    {layer.People, "A leaver’s keys", "In a trial, %[1]s of %[2]s doors and later notes opened to somebody who had left.", "Nobody has tried a leaver’s keys yet."},
 	"push-spam": {layer.People, "Sign-in spam", "In a trial, %[1]s of %[2]s sign-in attempts got in.", "Nobody has tried sign-in spam yet."},
 }
 
