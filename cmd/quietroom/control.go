@@ -46,6 +46,7 @@ func inHouse() map[string]houseWork {
 		"export": exportInHouse,
 		"verify": verifyInHouse,
 		"report": reportInHouse,
+		"backup": backupInHouse,
 	}
 }
 

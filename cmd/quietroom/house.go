@@ -21,6 +21,7 @@ import (
 	"quietroom/ground/store"
 	"quietroom/ground/web"
 	"quietroom/layer"
+	"quietroom/rooms/backup"
 	"quietroom/rooms/chart"
 	"quietroom/rooms/exchange"
 	"quietroom/rooms/home"
@@ -46,6 +47,7 @@ type house struct {
 	chart    *chart.Chart
 	exchange *exchange.Exchange
 	home     *home.Home
+	backup   *backup.Backup
 	mux      *web.Mux
 	named    atomic.Pointer[string] // see practiceName
 	layers   []layer.Layer
@@ -110,6 +112,7 @@ func (h *house) furnish(kept seal.Key) {
 	door := h.door()
 	h.exchange = exchange.New(exchange.Config{Vault: door, Originals: h.papers, Practice: h.practiceName, Now: h.now})
 	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Glass: h.glass, Now: h.now})
+	h.backup = h.newBackup(kept)
 	h.home = home.New(home.Config{
 		DB: h.db, Now: h.now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
 		Owner: h.identity.Sessions().IsOwner,
@@ -126,6 +129,7 @@ func (h *house) furnish(kept seal.Key) {
 		h.vault.Layer(),
 		h.chart.Layer(),
 		h.exchange.Layer(),
+		h.backup.Layer(),
 	}
 
 	h.mux = web.NewMux(web.Config{Practice: h.practiceName, MadeUp: h.MadeUp != nil, Log: h.log})

@@ -39,6 +39,8 @@ func commands() []command {
 		{"export", "write patients as plain FHIR, files and a readable page", "quietroom export --dir D --unlock code.txt --out O", exportCommand},
 		{"drill", "try an attack and report whether the protection held: " + strings.Join(drillNames(), ", "), "quietroom drill theft --dir D --json", drillCommand},
 		{"verify", "check the whole ledger and name the first bad row", "quietroom verify --dir D", verifyCommand},
+		{"backup", "save the house, and open a backup again: " + backupWords, "quietroom backup --dir D", backupCommand},
+		{"restore", "bring a house back from a backup, with its recovery sheet", "quietroom restore --kit sheet.txt --dir D", restoreCommand},
 		{"doctor", "say what this machine lacks, and how to mend it", "quietroom doctor --dir D", doctorCommand},
 		{"version", "print the version", "quietroom version", versionCommand},
 	}

@@ -40,6 +40,8 @@ var (
 	ErrRefused = errors.New("this place forbids it")
 	// ErrLocked means that another process works on the repository.
 	ErrLocked = errors.New("another process works on this backup just now")
+	// ErrPart means that a file went away or could not be read while it was saved.
+	ErrPart = errors.New("not every file could be read")
 	// ErrDamaged means that something of the repository is gone or is not what was written.
 	ErrDamaged = errors.New("something of this backup is missing or damaged")
 )
@@ -136,9 +138,9 @@ func (r Restic) Snapshots(ctx context.Context, repo Repo) ([]Snapshot, error) {
 }
 
 // Save saves files and folders, named relative to dir. What is not there is an
-// error here; restic 0.14 alone would pass over it and end with 0. step gets
-// bytes done and in total.
-func (r Restic) Save(ctx context.Context, repo Repo, dir string, paths, tags []string, step func(done, total int64)) (Saved, error) {
+// error here; restic 0.14 alone would pass over it and end with 0. without are
+// patterns of what is left out. step gets bytes done and in total.
+func (r Restic) Save(ctx context.Context, repo Repo, dir string, paths, without, tags []string, step func(done, total int64)) (Saved, error) {
 	for _, p := range paths {
 		if _, err := os.Lstat(dir + string(os.PathSeparator) + p); err != nil {
 			return Saved{}, fmt.Errorf("save: %w", err)
@@ -147,6 +149,9 @@ func (r Restic) Save(ctx context.Context, repo Repo, dir string, paths, tags []s
 	args := []string{"backup", "--json", "--host", "quietroom", "--ignore-inode"}
 	for _, t := range tags {
 		args = append(args, "--tag", t)
+	}
+	for _, w := range without {
+		args = append(args, "--exclude", w)
 	}
 	return r.save(ctx, repo, nil, dir, step, append(append(args, "--"), paths...)...)
 }
@@ -311,6 +316,10 @@ func (r Restic) run(ctx context.Context, repo Repo, dir string, in io.Reader, ou
 		return ErrMissing
 	}
 	text := repo.hide(said.String())
+	var code *exec.ExitError
+	if errors.As(err, &code) && code.ExitCode() == 3 {
+		err = ErrPart
+	}
 	return fmt.Errorf("restic %s: %w: %s", args[0], reason(text, err), lastLine(text))
 }
 

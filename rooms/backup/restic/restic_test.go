@@ -39,11 +39,11 @@ func repository(t *testing.T, repo restic.Repo, mayDelete bool) {
 	os.Mkdir(filepath.Join(src, "blobs"), 0o700)
 	os.WriteFile(filepath.Join(src, "blobs", "A"), big, 0o600)
 	os.WriteFile(filepath.Join(src, "house.json"), []byte("{}"), 0o600)
-	saved, err := r.Save(ctx, repo, src, []string{"blobs", "house.json"}, []string{"pair-A", "facts-12"}, nil)
+	saved, err := r.Save(ctx, repo, src, []string{"blobs", "house.json"}, []string{"half"}, []string{"pair-A", "facts-12"}, nil)
 	if err != nil || saved.Files != 2 || saved.Added < 3<<20 {
 		t.Fatalf("%+v, %v", saved, err)
 	}
-	if _, err := r.Save(ctx, repo, src, []string{"house.json", "nothing"}, nil, nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := r.Save(ctx, repo, src, []string{"house.json", "nothing"}, nil, nil, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("a file that is not there: got %v, want fs.ErrNotExist", err)
 	}
 	streamed, err := r.SaveStream(ctx, repo, "probe", strings.NewReader("hello"), []string{"probe"})
@@ -138,7 +138,7 @@ func TestAFullPlaceIsSaidToBeFull(t *testing.T) {
 	rand.Read(big)
 	os.WriteFile(filepath.Join(src, "big"), big, 0o600)
 	r.Give = 2 * time.Second
-	if _, err := r.Save(t.Context(), p.Repo(), src, []string{"big"}, nil, nil); !errors.Is(err, restic.ErrFull) {
+	if _, err := r.Save(t.Context(), p.Repo(), src, []string{"big"}, nil, nil, nil); !errors.Is(err, restic.ErrFull) {
 		t.Fatalf("got %v, want ErrFull", err)
 	}
 }
