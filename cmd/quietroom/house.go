@@ -124,8 +124,8 @@ func (h *house) furnish(kept seal.Key) {
 	h.layers = []layer.Layer{
 		h.home.Layer(),
 		h.identity.Layer(),
-		h.glass.Layer(),
 		h.leaving.Layer(),
+		h.glass.Layer(),
 		h.vault.Layer(),
 		h.chart.Layer(),
 		h.exchange.Layer(),
