@@ -106,7 +106,8 @@ func (l *Leaving) sayPlanned(roster *seal.Roster, a act, name string, say sayer)
 		e.Why = "Its members or their keys have changed since. The doors close all the same."
 		return
 	}
-	say("identity.leaving-planned", layer.Safe, fmt.Sprintf("%s leaves on %s. The doors close by themselves, and %s a new key ready.", name, hour, has(ready)), "", 0)
+	e := say("identity.leaving-planned", layer.Safe, fmt.Sprintf("%s leaves on %s.", name, hour), "", 0)
+	e.Why = "The doors close by themselves, and " + has(ready) + " a new key ready."
 }
 
 func has(n int) string {

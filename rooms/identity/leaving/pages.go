@@ -2,6 +2,7 @@ package leaving
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,8 +29,17 @@ const (
 // script answers the taps; it is identity's.
 const script = "passkey.js"
 
+//go:embed watch.js
+var watchScript []byte
+
+// watcher covers an open page whose session was ended.
+const watcher = "watch.js"
+
 func (l *Leaving) mount(m *web.Mux) {
-	m.Handle("GET /leaving", l.showList, web.Owner)
+	m.Script(watcher, watchScript)
+	m.ScriptForSigned(watcher)
+	m.Handle("GET /session/live", l.live, web.Signed)
+	m.Handle("GET /leaving", l.showList, web.Signed)
 	m.Handle("GET /leaving/check", l.showCheck, web.Owner)
 	m.Handle("POST /leaving", l.leave, web.Owner)
 	m.Handle("GET /leaving/{leaving}", l.show, web.Signed)
@@ -40,6 +50,12 @@ func (l *Leaving) mount(m *web.Mux) {
 	m.Handle("POST /leaving/{leaving}/patients", l.handPatients, web.Signed)
 	m.Handle("POST /leaving/{leaving}/outside/{item}", l.assignOutside, web.Owner)
 	m.Handle("POST /leaving/{leaving}/outside/{item}/done", l.sayOutside, web.Signed)
+}
+
+// live answers a page that asks whether its session goes on: who has none does
+// not get here.
+func (l *Leaving) live(w http.ResponseWriter, _ *http.Request) error {
+	return web.JSON(w, http.StatusOK, struct{}{})
 }
 
 // choice is a person to choose.
@@ -72,6 +88,9 @@ func (l *Leaving) showList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if !l.owner(ctx) {
+		return l.showOwners(w, r, roster)
+	}
 	page := listPage{Successors: successors(roster, "")}
 	chosen := id.Person(r.FormValue("who"))
 	caring, err := l.Records.Caring(ctx)
@@ -89,6 +108,31 @@ func (l *Leaving) showList(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return l.pages.Show(w, r, "list", web.View{Title: "Someone is leaving", Nav: "home", Data: page})
+}
+
+// ownersPage is what owners.html gets: for everybody who is none.
+type ownersPage struct {
+	Owners []string
+	Acts   []actRow // that are this person's business
+}
+
+func (l *Leaving) showOwners(w http.ResponseWriter, r *http.Request, roster *seal.Roster) error {
+	var page ownersPage
+	for _, p := range people(roster) {
+		if who, _ := roster.Person(string(p.Person)); slices.Contains(who.Roles, identity.Owner) {
+			page.Owners = append(page.Owners, p.Name)
+		}
+	}
+	rows, err := l.actRows(r.Context(), roster)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if l.party(r.Context(), row.act) {
+			page.Acts = append(page.Acts, row)
+		}
+	}
+	return l.pages.Show(w, r, "owners", web.View{Title: "Someone is leaving", Nav: "home", Data: page})
 }
 
 // people are those who belong to the practice, by name.
@@ -544,6 +588,7 @@ type leavingPage struct {
 	Head       []layer.Evidence // what is true of it, the worst first
 	State      layer.State
 	Sentence   string
+	Why        string
 	Rows       []doorRow
 	Wall       []wallRow
 	Count      tally
@@ -610,7 +655,7 @@ func (l *Leaving) page(ctx context.Context, a act) (p leavingPage, err error) {
 	if p.Head, err = l.findings(ctx, roster, a); err != nil {
 		return p, err
 	}
-	p.State, p.Sentence = p.Head[0].State, p.Head[0].Text
+	p.State, p.Sentence, p.Why = p.Head[0].State, p.Head[0].Text, p.Head[0].Why
 	p.Head = p.Head[1:]
 	if err := l.pageDoors(ctx, &p); err != nil {
 		return p, err
@@ -677,7 +722,7 @@ func (l *Leaving) pageOutside(ctx context.Context, roster *seal.Roster, me id.Pe
 // rowOf says of one door what its verifier answered.
 func rowOf(d keptDoor) doorRow {
 	one, _ := kindWords(d.Kind)
-	row := doorRow{Kind: capital(one), Name: called(d, one), State: layer.Safe, Result: "Closed", After: d.Took.Round(10 * time.Microsecond).String()}
+	row := doorRow{Kind: capital(one), Name: called(d, one), State: layer.Safe, Result: "Closed", After: briefly(d.Took)}
 	refusals := map[string]string{
 		identity.DoorPasskey: "No such passkey", identity.DoorCode: "No such code", identity.DoorSession: "No such session",
 		identity.DoorTap: "No such tap", identity.DoorBrowser: "Takes no code", identity.DoorKey: "There is a newer one",
@@ -693,6 +738,14 @@ func rowOf(d keptDoor) doorRow {
 		row.State, row.Result, row.Answer = layer.NeedsYou, "Current", "It is the newest one"
 	}
 	return row
+}
+
+// briefly is how long a verifier took.
+func briefly(d time.Duration) string {
+	if d < 100*time.Microsecond {
+		return "under 0.1\u00a0ms"
+	}
+	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64) + "\u00a0ms"
 }
 
 // called is how a door stands in the table.

@@ -22,7 +22,7 @@ var sinceKinds = map[string]string{
 }
 
 // mostShown is how many facts the page shows.
-const mostShown = 100
+const mostShown = 30
 
 // happened is one fact on the page.
 type happened struct {
