@@ -59,7 +59,7 @@ func (c computer) answers(t testing.TB, challenge string) string {
 	return text + "." + enc(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
 }
 
-var offered = regexp.MustCompile(`challenge="([^"]+)"`)
+var offeredChallenge = regexp.MustCompile(`challenge="([^"]+)"`)
 
 // boundHouse is a house behind https, with its owner signed in.
 type boundHouse struct {
@@ -103,7 +103,7 @@ func newBoundHouse(t *testing.T) (h *boundHouse, cookies map[string]string, chal
 	if _, err := h.begin(w, httptest.NewRequest(http.MethodPost, "https://vault.example.org/passkey/finish", nil), u, opening{with: "passkey"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	m := offered.FindStringSubmatch(w.Result().Header.Get("Secure-Session-Registration"))
+	m := offeredChallenge.FindStringSubmatch(w.Result().Header.Get("Secure-Session-Registration"))
 	if m == nil {
 		t.Fatal("the sign-in offers no binding over https")
 	}

@@ -24,6 +24,7 @@ const (
 	toTap    = "tap"
 	toAdd    = "add"
 	toClaim  = "claim"
+	toJoin   = "join"
 	toSend   = "send" // no passkey: a code's parts are sealed to it
 )
 

@@ -34,7 +34,7 @@ func (i *Identity) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error
 				Page: "/people", Fix: "Ask whoever looks after the server to bring back the newest backup", Minutes: 30}, nil)
 			return
 		}
-		for _, look := range []func(context.Context, *seal.Roster) (layer.Evidence, error){i.doorsEvidence, i.kitEvidence, i.holdersEvidence, i.overdueEvidence} {
+		for _, look := range []func(context.Context, *seal.Roster) (layer.Evidence, error){i.doorsEvidence, i.kitEvidence, i.holdersEvidence, i.overdueEvidence, i.joiningEvidence} {
 			e, err := look(ctx, roster)
 			e.Place, e.Seen, e.Until = layer.People, i.Now(), i.Now().Add(evidenceLasts)
 			if !yield(e, err) {
@@ -192,7 +192,7 @@ func (i *Identity) overdueEvidence(ctx context.Context, roster *seal.Roster) (la
 		teams[o.Team], people[who.Name] = true, true
 	}
 	e.State, e.Minutes, e.Fix = layer.NeedsYou, 1, "Give the teams new keys"
-	e.Text = fmt.Sprintf("New records of %d %s still go under keys that a closed way in of %s could have reached. An owner’s next tap ends that.",
+	e.Text = fmt.Sprintf("New records of %d %s still go under keys that a closed way in, or the leaving, of %s could have reached. An owner’s next tap ends that.",
 		len(teams), words(len(teams), "team", "teams"), few(slices.Collect(maps.Keys(people))))
 	return e, nil
 }
@@ -202,4 +202,32 @@ func words(n int, one, many string) string {
 		return one
 	}
 	return many
+}
+
+// joiningEvidence: nobody waits at the door for long.
+func (i *Identity) joiningEvidence(ctx context.Context, _ *seal.Roster) (layer.Evidence, error) {
+	e := layer.Evidence{Claim: "identity.joining", State: layer.Safe, Page: "/people", Text: "Nobody waits at the door."}
+	open, _, err := i.invitations(ctx)
+	if err != nil {
+		return e, err
+	}
+	var ready, need []string
+	for _, v := range open {
+		switch {
+		case v.over(i.Now()):
+		case v.state == waiting && i.Now().Sub(v.changed) > 12*time.Hour:
+			ready = append(ready, v.Name)
+		case v.state == stuck:
+			need = append(need, v.Name)
+		}
+	}
+	switch {
+	case len(ready) > 0:
+		e.State, e.Minutes, e.Fix = layer.NeedsYou, 1, "Open the door"
+		e.Text = few(ready) + " " + words(len(ready), "has", "have") + " made the keys and " + words(len(ready), "waits", "wait") + " at the door. It opens when an owner who is in the same teams comes in next."
+	case len(need) > 0:
+		e.State, e.Minutes, e.Fix = layer.NeedsYou, 5, "Get a security key"
+		e.Text = few(need) + " " + words(len(need), "needs", "need") + " a hardware security key to come in."
+	}
+	return e, nil
 }

@@ -83,6 +83,12 @@ type Config struct {
 	// KeptKey seals what servers of one house share of sessions, taps and approvals
 	// in PostgreSQL: all of them need the same one, which the database never sees.
 	KeptKey seal.Key
+	// Notify sends a notice about somebody's own account, in the transaction of the
+	// act; nil where the house sends no mail. It may be set until the house is served.
+	Notify func(ctx context.Context, tx *store.Tx, n layer.Notice) error
+	// Leave closes the doors of temporary staff in all rooms on the last day, in one
+	// transaction; nil closes those of this room. It may be set until the house is served.
+	Leave func(ctx context.Context, tx *store.Tx, l layer.Leaving) error
 }
 
 // Identity is the room. See New.
@@ -119,7 +125,10 @@ func (i *Identity) Layer() layer.Layer {
 		Mount:    i.mount,
 		Evidence: i.evidence,
 		Drills:   []layer.Drill{i.pushSpam(), i.cookieTheft()},
-		Jobs:     []layer.Job{{Name: "sweep sign-ins that ended", Every: time.Minute, Run: i.sweep}},
+		Jobs: []layer.Job{
+			{Name: "sweep sign-ins that ended", Every: time.Minute, Run: i.sweep},
+			{Name: "close doors on somebody's last day", Every: 10 * time.Minute, Run: i.closeEnded},
+		},
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 	keptClaim     = "claim"     // the link that founds the practice, 30 minutes
 	keptApproval  = "approval"  // an act that waits for an owner's tap, 10 minutes
 	keptChallenge = "challenge" // of a renewal, 1 minute
+	keptJoin      = "join"      // what a newcomer has made so far, sealed under the link; 7 days
 	keptNews      = "news"      // a team's new key, sealed to a session; as long as the session
 )
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"quietroom/ground/id"
+	"quietroom/ground/ledger"
 	"quietroom/ground/seal"
 )
 
@@ -41,6 +42,10 @@ func (i *Identity) Overdue(ctx context.Context) ([]Overdue, error) {
 	if err != nil {
 		return nil, err
 	}
+	ended, err := i.ended(ctx, roster)
+	if err != nil {
+		return nil, err
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if err := i.marks.follow(chain); err != nil {
@@ -51,7 +56,10 @@ func (i *Identity) Overdue(ctx context.Context) ([]Overdue, error) {
 		t, _ := roster.Team(name)
 		for _, m := range t.Members {
 			p, _ := roster.Person(m)
-			if since := i.marks.rekeyed[m]; p.Gone || since.number > i.marks.keyed[name] {
+			since := i.marks.rekeyed[m]
+			if at, over := ended[id.Person(m)]; over {
+				all = append(all, Overdue{Team: id.Team(name), Who: id.Person(m), Gone: true, At: at})
+			} else if p.Gone || since.number > i.marks.keyed[name] {
 				all = append(all, Overdue{Team: id.Team(name), Who: id.Person(m), Gone: p.Gone, At: time.UnixMilli(since.at)})
 			}
 		}
@@ -107,9 +115,10 @@ func (m *marks) carriedOut(plan seal.Signed, number uint64) error {
 	return nil
 }
 
-// CatchUp gives every overdue team its new key, if the open person is an owner;
-// who has left is in none of them any more. It is done at each opening of an
-// owner's door by itself.
+// CatchUp does what waits for an owner, if the open person is one: every overdue
+// team gets its new key, who has left or whose last day is over is taken out, and
+// who was invited and has made keys joins. It is done at each opening of an owner's
+// door by itself.
 func (i *Identity) CatchUp(ctx context.Context, u *Unlocked) error {
 	roster, err := i.Roster(ctx)
 	if err != nil {
@@ -119,25 +128,51 @@ func (i *Identity) CatchUp(ctx context.Context, u *Unlocked) error {
 		return nil
 	}
 	late, err := i.Overdue(ctx)
-	if err != nil || len(late) == 0 {
+	if err != nil {
 		return err
 	}
+	newcomers, _, err := i.invitations(ctx)
+	if err != nil {
+		return err
+	}
+	newcomers = slices.DeleteFunc(newcomers, func(v invitation) bool { return v.state != waiting || v.over(i.Now()) })
+	if len(late) == 0 && len(newcomers) == 0 {
+		return nil
+	}
 	return i.Change(ctx, u, func(c *Change) error {
-		done := map[id.Team]bool{}
-		for _, o := range late {
-			if done[o.Team] {
-				continue
-			}
-			done[o.Team] = true
-			t, _ := c.roster.Team(string(o.Team))
-			members := slices.DeleteFunc(ids(t.Members), func(m id.Person) bool {
-				p, _ := c.roster.Person(string(m))
-				return p.Gone
-			})
-			if err := c.Rotate(ctx, o.Team, members); err != nil {
+		if err := c.renew(ctx, late); err != nil {
+			return err
+		}
+		return c.takeIn(ctx, newcomers)
+	})
+}
+
+// renew gives overdue teams new keys, without those who are gone.
+func (c *Change) renew(ctx context.Context, late []Overdue) error {
+	gone := map[string]bool{}
+	for _, o := range late {
+		if p, _ := c.roster.Person(string(o.Who)); o.Gone && !p.Gone && !gone[string(o.Who)] {
+			if err := c.Sign(seal.Entry{Act: seal.Leave, Person: string(o.Who)}); err != nil {
 				return err
 			}
+			c.Tell(ctx, ledger.Fact{Kind: "identity.left", Subject: string(o.Who), Reason: "last-day"})
 		}
-		return nil
-	})
+		gone[string(o.Who)] = gone[string(o.Who)] || o.Gone
+	}
+	done := map[id.Team]bool{}
+	for _, o := range late {
+		if done[o.Team] {
+			continue
+		}
+		done[o.Team] = true
+		t, _ := c.roster.Team(string(o.Team))
+		members := slices.DeleteFunc(ids(t.Members), func(m id.Person) bool {
+			p, _ := c.roster.Person(string(m))
+			return p.Gone || gone[string(m)]
+		})
+		if err := c.Rotate(ctx, o.Team, members); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"quietroom/ground/id"
 	"quietroom/ground/seal"
 	"quietroom/ground/web"
+	"quietroom/layer"
 )
 
 //go:embed passkey.js
@@ -60,6 +62,18 @@ func (i *Identity) mount(m *web.Mux) {
 	m.Handle("POST /sessions/{session}/end", i.endOwnSession, web.Signed)
 	m.Handle("POST /sessions/stolen", i.reportStolen, web.Signed)
 	m.Handle("POST /people/keys", i.renewKeys, web.Owner)
+	m.Handle("GET /people/invite", i.showInvite, web.Owner)
+	m.Handle("POST /people/invite", i.invite, web.Owner)
+	m.Handle("POST /people/invitations/{invitation}/withdraw", i.withdraw, web.Owner)
+	open("GET /join/{token}", i.showJoin)
+	open("POST /join/{token}", i.acceptJoin)
+	open("GET /join/{token}/passkey", i.showJoinPasskey)
+	open("POST /join/{token}/{which}/begin", i.askToJoin)
+	open("POST /join/{token}/first/finish", i.joinPasskey)
+	open("GET /join/{token}/second", i.showJoinSecond)
+	open("POST /join/{token}/second/finish", i.joinSecondPasskey)
+	open("POST /join/{token}/code", i.joinCode)
+	open("POST /join/{token}/stuck", i.joinStuck)
 	m.Handle("GET /approve/{approval}", i.showApproval, web.Owner)
 	m.Handle("POST /approve/{approval}", i.approve, web.Owner)
 	m.Handle("GET /people", i.showPeople, web.Signed)
@@ -160,19 +174,95 @@ func (i *Identity) showDoors(w http.ResponseWriter, r *http.Request) error {
 }
 
 type personRow struct {
+	ID                 id.Person
 	Name, Roles, Opens string
 	Doors              int
 	Gone               bool
+	Until              time.Time
+}
+
+type peoplePage struct {
+	People  []personRow
+	Invited []invitedRow
+	Owner   bool
+	Me      string
+	Late    string
+}
+
+// invitedRow is how far somebody is who was invited.
+type invitedRow struct {
+	ID, Name, Role, How string
+	Until               time.Time
+	Words               []string
 }
 
 // showPeople says of everybody, in sentences, what that person can open: from
 // the signed list, which is what decides.
 func (i *Identity) showPeople(w http.ResponseWriter, r *http.Request) error {
-	people, err := i.people(r.Context())
+	ctx := r.Context()
+	p := peoplePage{Owner: i.Sessions().IsOwner(ctx), Me: string(id.From(ctx).Person)}
+	var err error
+	if p.People, err = i.people(ctx); err != nil {
+		return err
+	}
+	if p.Invited, err = i.invited(ctx); err != nil {
+		return err
+	}
+	roster, err := i.Roster(ctx)
 	if err != nil {
 		return err
 	}
-	return i.pages.Show(w, r, "people", web.View{Title: "People", Data: people})
+	e, err := i.overdueEvidence(ctx, roster)
+	if err != nil {
+		return err
+	}
+	if e.State == layer.NeedsYou {
+		p.Late = e.Text
+	}
+	return i.pages.Show(w, r, "people", web.View{Title: "People", Scripts: []string{script}, Data: p})
+}
+
+// invited says of everybody who was invited how far that is.
+func (i *Identity) invited(ctx context.Context) (rows []invitedRow, err error) {
+	open, unsigned, err := i.invitations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range open {
+		row := invitedRow{ID: v.ID, Name: v.Name, Role: list(roleWords([]string{v.Role})), How: v.how(i.Now())}
+		if v.Until > 0 {
+			row.Until = time.UnixMilli(v.Until).Add(-time.Minute)
+		}
+		if v.state == waiting {
+			row.Words = v.words()
+		}
+		rows = append(rows, row)
+	}
+	if unsigned > 0 {
+		rows = append(rows, invitedRow{Name: "Somebody", How: "An invitation is not signed by an owner of today, so nothing comes of it. Please invite that person again."})
+	}
+	return rows, nil
+}
+
+// how says how far an invitation is, and what comes next.
+func (v invitation) how(now time.Time) string {
+	if v.over(now) {
+		return "The link ran out. Please invite this person again."
+	}
+	switch v.state {
+	case sent:
+		return "The link was not opened yet. It works until " + v.expires().Format("2 January") + "."
+	case opened:
+		return "Has opened the link, and made no passkey yet."
+	case passkeyed:
+		return "Has a passkey. The second way in is missing."
+	case stuck:
+		return "Needs a hardware security key: no device at hand gives a key. The link stays good until " + v.expires().Format("2 January") + "."
+	}
+	if _, err := v.offer(); err != nil {
+		return "The keys that wait here were not made with the link, so nobody was let in. Please take this back, and invite again."
+	}
+	return "Is ready. The door opens when an owner who is in the same teams comes in or taps next."
 }
 
 func (i *Identity) people(ctx context.Context) ([]personRow, error) {
@@ -184,10 +274,14 @@ func (i *Identity) people(ctx context.Context) ([]personRow, error) {
 	if err != nil {
 		return nil, err
 	}
+	until, err := i.lastDays(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var people []personRow
 	for _, name := range roster.People() {
 		p, _ := roster.Person(name)
-		row := personRow{Roles: strings.Join(roleWords(p.Roles), ", "), Doors: len(p.Doors), Gone: p.Gone}
+		row := personRow{ID: id.Person(name), Until: until[id.Person(name)], Roles: strings.Join(roleWords(p.Roles), ", "), Doors: len(p.Doors), Gone: p.Gone}
 		if row.Name, err = i.Name(ctx, id.Person(name)); err != nil {
 			return nil, err
 		}

@@ -279,6 +279,18 @@ const acts = {
 		await settle();
 		location.replace('/first/door');
 	},
+	async join(f) {
+		const at = f.dataset.at;
+		await ask(`${at}/finish`, { ...await register(await ask(`${at}/begin`)), label: field(f, 'label') });
+		leave(f);
+	},
+	async 'join-code'(f) {
+		const secret = await readBack(f, 'personal');
+		const question = await ask('/code/begin');
+		const box = await sealTo(question, join(await part(secret, 'auth'), await part(secret, 'kek')));
+		await ask(f.dataset.at, { ceremony: question.ceremony, box, label: field(f, 'label') });
+		leave(f);
+	},
 	async 'add-passkey'(f) {
 		const ticket = handed ?? await tap('add-door', f.dataset.person);
 		handed = null;

@@ -298,6 +298,21 @@ func (i *Identity) passkeysOf(ctx context.Context, p id.Person) (passkeyHolder, 
 	return h, rows.Err()
 }
 
+// credentialsOf reads the passkeys among the doors that a newcomer made.
+func credentialsOf(doors []offeredDoor) (all []webauthn.Credential, err error) {
+	for _, d := range doors {
+		if d.Kind != passkeyDoor {
+			continue
+		}
+		var c webauthn.Credential
+		if err := json.Unmarshal(d.Credential, &c); err != nil {
+			return nil, fmt.Errorf("read passkey %s: %w", d.ID, err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
 // askToRegister begins the making of a passkey. ES256 first; RS256 because
 // Windows Hello has computers that know nothing else.
 func (i *Identity) askToRegister(w http.ResponseWriter, r *http.Request, h passkeyHolder, c ceremony) error {

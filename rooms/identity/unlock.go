@@ -216,11 +216,18 @@ func (i *Identity) writePin(ctx context.Context, u *Unlocked) error {
 
 // pin writes what a person's seed remembers of the chain.
 func (i *Identity) pin(ctx context.Context, tx *store.Tx, p id.Person, seed seal.Seed, pin seal.Pin) error {
-	plain, err := json.Marshal(pin)
+	box, err := i.pinBox(p, seed, pin)
 	if err != nil {
 		return err
 	}
-	box := seed.Pin().Seal(plain, i.pinSlot(p))
 	_, err = tx.ExecContext(ctx, `INSERT INTO identity_pins (person, box) VALUES ($1, $2) ON CONFLICT (person) DO UPDATE SET box = excluded.box`, p, box)
 	return err
+}
+
+func (i *Identity) pinBox(p id.Person, seed seal.Seed, pin seal.Pin) ([]byte, error) {
+	plain, err := json.Marshal(pin)
+	if err != nil {
+		return nil, err
+	}
+	return seed.Pin().Seal(plain, i.pinSlot(p)), nil
 }

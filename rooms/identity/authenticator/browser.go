@@ -131,13 +131,19 @@ func (b *Browser) Ask(ctx context.Context, path string, in, out any, header ...s
 
 // Post sends a form, and returns the status.
 func (b *Browser) Post(ctx context.Context, path string, form url.Values) (int, error) {
+	status, _, err := b.PostPage(ctx, path, form)
+	return status, err
+}
+
+// PostPage is Post for a form that is answered with a page.
+func (b *Browser) PostPage(ctx context.Context, path string, form url.Values) (status int, page string, err error) {
 	res, err := b.do(ctx, http.MethodPost, path, strings.NewReader(form.Encode()), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}})
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer res.Body.Close()
-	_, err = io.Copy(io.Discard, res.Body)
-	return res.StatusCode, err
+	text, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(text), err
 }
 
 var formToken = regexp.MustCompile(`<meta name="form-token" content="([^"]*)">`)
@@ -278,6 +284,14 @@ func (b *Browser) sealCodes(ctx context.Context, codes ...seal.Code) (r Reply, e
 // Register makes a passkey by the two requests at a path: PATH/begin and
 // PATH/finish for a claim, /doors/begin and /doors/passkey for one more door.
 func (b *Browser) Register(ctx context.Context, begin, finish string, header ...string) error {
+	if err := b.Make(ctx, begin, finish, header...); err != nil {
+		return err
+	}
+	return b.refresh(ctx)
+}
+
+// Make is Register where no session is opened by it.
+func (b *Browser) Make(ctx context.Context, begin, finish string, header ...string) error {
 	var q Question
 	if err := b.Ask(ctx, begin, struct{}{}, &q); err != nil {
 		return err
@@ -293,10 +307,7 @@ func (b *Browser) Register(ctx context.Context, begin, finish string, header ...
 	if r.Key, err = b.renewalKey(); err != nil {
 		return err
 	}
-	if err := b.Ask(ctx, finish, r, nil, header...); err != nil {
-		return err
-	}
-	return b.refresh(ctx)
+	return b.Ask(ctx, finish, r, nil, header...)
 }
 
 // Tap taps for one act, and returns the ticket.
