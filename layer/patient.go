@@ -21,6 +21,11 @@ const (
 	PartShared   = "shared"   // what is about the practice and no patient
 )
 
+// GateEmergency is what a vault's gate is asked for in place of a compartment
+// when the emergency card of somebody in one's own care is opened: care comes
+// first, so that a device's health closes charts and not this.
+const GateEmergency = "emergency"
+
 // Errors of the vault that other rooms act upon.
 var (
 	// ErrNotYours means that no team of the person cares for the patient in that compartment.
@@ -53,7 +58,8 @@ type Card struct {
 	Insurance string      `json:"insurance,omitempty"`
 	Numbers   []Number    `json:"numbers,omitempty"` // outside identifiers
 	Care      []id.Team   `json:"care"`              // the care teams, who may open the chart
-	Next      int64       `json:"next,omitempty"`    // next session, unix milliseconds; derived
+	Times     []Time      `json:"times,omitempty"`   // when the patient comes
+	Where     Whereabouts `json:"where,omitzero"`    // where the patient was, as far as known
 	Since     string      `json:"since,omitempty"`   // YYYY-MM-DD
 }
 
@@ -66,9 +72,16 @@ type Contact struct {
 
 // SafeContact is how the patient may be reached without harm.
 type SafeContact struct {
+	Name  string          `json:"name,omitempty"` // to use on an envelope, or to whoever picks up
 	Words string          `json:"words,omitempty"`
 	Ways  map[string]bool `json:"ways,omitempty"` // "text", "phone", "voicemail", "mail", "post", "portal": allowed or not
 	Said  string          `json:"said,omitempty"` // YYYY-MM-DD
+}
+
+// Whereabouts is where a patient was last: where help is sent to.
+type Whereabouts struct {
+	Place string `json:"place,omitempty"` // an address, or how to find it
+	At    int64  `json:"at,omitempty"`    // when somebody learned it, unix milliseconds
 }
 
 // Number is an identifier that another system gave.
@@ -106,7 +119,7 @@ type Line struct {
 	Phone     string
 	Safe      string
 	Care      []id.Team
-	Next      int64
+	Times     []Time
 }
 
 // Found is what a search shows.

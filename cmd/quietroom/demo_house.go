@@ -268,7 +268,7 @@ func cardOf(a madeup.Patient, today time.Time, team id.Team) layer.Card {
 		card.Safe.Ways[way] = false
 	}
 	if next, ok := a.NextSession(today); ok {
-		card.Next = next.UnixMilli()
+		card.Times = []layer.Time{{At: next.UnixMilli(), Minutes: 50, Every: 7}}
 	}
 	return card
 }

@@ -273,7 +273,7 @@ func (h *house) sam() id.Patient {
 		Family: "Aldridge", Given: "Samantha", Preferred: "Sam", Pronouns: "they/them", Born: "1991-03-04", Language: "English",
 		Phones: []string{"(503) 555-0142", "503 555 0199"}, Mails: []string{"sam@example.com"}, Address: "12 Alder Way, Salem, OR", Since: "2024-05-06",
 		Emergency: []layer.Contact{{Name: "Noor Haddad", Bond: "partner", Phone: "503 555 0101"}}, Insurance: "Blue Shield 8841",
-		Numbers: []layer.Number{{System: "SimplePractice", Value: "4471"}}, Next: time.Date(2026, 11, 25, 14, 0, 0, 0, time.UTC).UnixMilli(),
+		Numbers: []layer.Number{{System: "SimplePractice", Value: "4471"}}, Times: []layer.Time{{At: time.Date(2026, 11, 18, 14, 0, 0, 0, time.UTC).UnixMilli(), Minutes: 50, Every: 7}},
 		Safe: layer.SafeContact{Words: "Text only; a partner reads the post.", Said: "2026-10-02", Ways: map[string]bool{"text": true, "portal": true, "voicemail": false, "post": false}},
 	})
 }

@@ -56,8 +56,8 @@ func (c *Chart) list(w http.ResponseWriter, r *http.Request, q string) error {
 		if len(marks) > 0 || len(l.Name) > longest {
 			row.Pieces = mark(l.Name, marks)
 		}
-		if l.Next != 0 {
-			row.Next, page.Next = time.UnixMilli(l.Next), true
+		if row.Next = layer.NextOf(l.Times, start); !row.Next.IsZero() {
+			page.Next = true
 		}
 		if row.Care, err = c.teams.of(r.Context(), c, l.Care); err != nil {
 			return err

@@ -149,10 +149,7 @@ func (c *Chart) chart(r *http.Request, most int) (page chartPage, err error) {
 
 // who shows the card.
 func (c *Chart) who(p id.Patient, card layer.Card, teams []layer.Team) chartPage {
-	page := chartPage{Patient: p, Name: card.Called(), Card: card, Safe: safe(card), Numbers: card.Numbers, Forms: forms}
-	if card.Next != 0 {
-		page.Next = time.UnixMilli(card.Next)
-	}
+	page := chartPage{Patient: p, Name: card.Called(), Card: card, Safe: safe(card), Numbers: card.Numbers, Forms: forms, Next: layer.NextOf(card.Times, c.Now())}
 	var say []string
 	if age, ok := years(card.Born, c.Now()); ok {
 		first := fmt.Sprintf("%d years old.", age)

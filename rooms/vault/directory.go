@@ -89,7 +89,7 @@ type dirLine struct {
 
 func line(e dirEntry) dirLine {
 	c := e.card
-	l := Line{Patient: e.patient, Name: c.Shown(), Preferred: c.Preferred, Born: c.Born, Safe: c.Safe.Words, Care: c.Care, Next: c.Next}
+	l := Line{Patient: e.patient, Name: c.Shown(), Preferred: c.Preferred, Born: c.Born, Safe: c.Safe.Words, Care: c.Care, Times: c.Times}
 	if len(c.Phones) > 0 {
 		l.Phone = c.Phones[0]
 	}

@@ -21,6 +21,15 @@ func (d Door) Open(ctx context.Context, p id.Patient, part string) (layer.Compar
 	return c, nil
 }
 
+// OpenEmergency is Vault.OpenEmergency.
+func (d Door) OpenEmergency(ctx context.Context, p id.Patient, part string) (layer.Compartment, error) {
+	c, err := d.Vault.OpenEmergency(ctx, p, part)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
 // Begin is Vault.Begin.
 func (d Door) Begin(ctx context.Context) (layer.Batch, error) {
 	b, err := d.Vault.Begin(ctx)

@@ -31,6 +31,7 @@ type opening struct {
 	session id.Session
 	patient id.Patient
 	part    string
+	why     string // the reason that its fact gives
 }
 
 // Compartment is one opened compartment of one patient. Close it when done.
@@ -40,24 +41,39 @@ type Compartment struct {
 	ring    *ring
 	written map[string]ledger.Write
 	now     stamp
-	glass   bool // read under a broken glass: see Glass
-	own     bool // written is this compartment's own map, and not shared with others
+	glass   bool   // read under a broken glass: see Glass
+	why     string // the reason of its opening, for the fact
+	own     bool   // written is this compartment's own map, and not shared with others
 }
 
 // Open lets the acting person into one compartment of one patient: keys, then
 // the gate, then the fact, and only then can anything be read. It returns
 // ErrNotYours, ErrUnknown, ErrChanged, ErrLocked, or the gate's *layer.Refusal.
 func (v *Vault) Open(ctx context.Context, p id.Patient, part string) (*Compartment, error) {
+	return v.enter(ctx, p, part, "")
+}
+
+// enter is Open, and OpenEmergency where why says so.
+func (v *Vault) enter(ctx context.Context, p id.Patient, part, why string) (*Compartment, error) {
 	all, err := v.teams(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &Compartment{v: v, teams: all, ring: &ring{patient: p, part: part}}
+	c := &Compartment{v: v, teams: all, ring: &ring{patient: p, part: part}, why: why}
 	if err := c.settled(ctx, c.load); err != nil {
 		return nil, v.refused(ctx, p, part, err)
 	}
+	gate := part
+	if why != "" {
+		gate = why
+		if c.glass || !slices.ContainsFunc(c.ring.care, func(s share) bool { return all.mine(s.Team) }) && part != Identity {
+			c.Close()
+			return nil, v.refused(ctx, p, part, ErrNotYours)
+		}
+	}
 	if v.Gate != nil {
-		if err := v.Gate.MayOpen(ctx, id.From(ctx), part); err != nil {
+		if err := v.Gate.MayOpen(ctx, id.From(ctx), gate); err != nil {
+			c.Close()
 			return nil, err
 		}
 	}
@@ -144,17 +160,18 @@ func (c *Compartment) checkKeys() error {
 // anything is released.
 func (v *Vault) recordOpening(ctx context.Context, c *Compartment) error {
 	a, now := id.From(ctx), v.Now()
-	o := opening{a.Session, c.ring.patient, c.ring.part}
+	why := c.why
+	if c.glass {
+		why = "glass"
+	}
+	o := opening{a.Session, c.ring.patient, c.ring.part, why}
 	v.mu.Lock()
 	until, ok := v.opened[o]
 	v.mu.Unlock()
 	if ok && now.Before(until) {
 		return nil
 	}
-	f := ledger.Fact{Kind: "vault.opened", Subject: string(o.patient), Part: o.part}
-	if c.glass {
-		f.Reason = "glass"
-	}
+	f := ledger.Fact{Kind: "vault.opened", Subject: string(o.patient), Part: o.part, Reason: why}
 	if err := v.fact(ctx, f); err != nil {
 		return err
 	}

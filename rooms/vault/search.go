@@ -72,22 +72,11 @@ func isoDate(w string) string {
 
 func (v *Vault) look(keys *dirKeys, words [][]byte, limit int) (f Found, err error) {
 	d := &v.dir
-	d.mu.RLock()
-	if !d.indexed || len(d.pending) > pendingMost {
-		d.mu.RUnlock()
-		d.mu.Lock()
-		err := v.current(keys, false)
-		d.mu.Unlock()
-		if err != nil {
-			return f, err
-		}
-		d.mu.RLock()
+	if err := v.hold(keys); err != nil {
+		return f, err
 	}
 	defer d.mu.RUnlock()
-	segments := d.base
-	if d.fresh != nil {
-		segments = append(slices.Clone(segments), d.fresh)
-	}
+	segments := d.segments()
 	hits, err := v.scan(keys, segments, words, limit)
 	if err != nil {
 		return f, err
@@ -126,6 +115,32 @@ func (v *Vault) look(keys *dirKeys, words [][]byte, limit int) (f Found, err err
 		f.Lines = append(f.Lines, l.Line)
 	}
 	return f, nil
+}
+
+// hold brings memory into a state that can be searched, and keeps it so until
+// the caller calls v.dir.mu.RUnlock.
+func (v *Vault) hold(keys *dirKeys) error {
+	d := &v.dir
+	d.mu.RLock()
+	if d.indexed && len(d.pending) <= pendingMost {
+		return nil
+	}
+	d.mu.RUnlock()
+	d.mu.Lock()
+	err := v.current(keys, false)
+	d.mu.Unlock()
+	if err == nil {
+		d.mu.RLock()
+	}
+	return err
+}
+
+// segments are the base and what changed since. The caller holds the lock.
+func (d *directory) segments() []*segment {
+	if d.fresh == nil {
+		return d.base
+	}
+	return append(slices.Clone(d.base), d.fresh)
 }
 
 func (l dirLine) compare(m dirLine) int {
