@@ -84,10 +84,10 @@ func (m *Mail) carry(ctx context.Context, s standing, due []waiting) (failed boo
 	}
 	carriers.Wait()
 	var later time.Time
-	stopped, secured := trip.stopped()
+	stopped, letIn := trip.stopped()
 	switch {
-	case stopped == nil && secured != "":
-		err = errors.Join(err, m.letIn(ctx, secured))
+	case stopped == nil && letIn:
+		err = errors.Join(err, m.letIn(ctx, trip.secured))
 	case stopped != nil && ctx.Err() == nil:
 		var kept error
 		later, kept = m.keptOut(ctx, stopped)
@@ -140,6 +140,7 @@ type trip struct {
 	mu      sync.Mutex
 	over    bool
 	failed  *smtp.Error
+	letIn   bool
 	secured string
 }
 
@@ -153,10 +154,10 @@ func (t *trip) halt(e *smtp.Error) {
 	}
 }
 
-func (t *trip) stopped() (*smtp.Error, string) {
+func (t *trip) stopped() (failed *smtp.Error, letIn bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.failed, t.secured
+	return t.failed, t.letIn
 }
 
 func (t *trip) ended() bool {
@@ -172,9 +173,7 @@ func (t *trip) open(ctx context.Context) (*smtp.Conn, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.secured = conn.Encrypted(); t.secured == "" {
-		t.secured = "this machine"
-	}
+	t.letIn, t.secured = true, conn.Encrypted()
 	return conn, nil
 }
 

@@ -16,6 +16,7 @@ import (
 )
 
 func (m *Mail) mount(x *web.Mux) {
+	x.Foot(web.NavItem{Text: "Mail", Path: "/mail", Owner: true})
 	x.Handle("GET /mail", m.show, web.Owner)
 	x.Handle("GET /mail/server", m.showServer, web.Owner)
 	x.Handle("POST /mail/server", m.setServer, web.Owner)
@@ -94,7 +95,10 @@ func (m *Mail) inWords(ctx context.Context, rows []row) {
 		case "dropped":
 			r.Text = "It waited for five days, and was dropped."
 		case "waiting":
-			if r.code != "" {
+			switch {
+			case r.lane == "":
+				r.Text = "No mail address is known; it waits for one."
+			case r.code != "":
 				r.Text = "The mail server said: not now (" + r.code + ")."
 			}
 		}

@@ -270,14 +270,15 @@ type row struct {
 	Who          string
 	Queued, Next time.Time
 	Done         time.Time
-	State, code  string
+	State        string
+	code, lane   string
 	Text         string
 	Tries        int
 	Failed       bool
 }
 
 func (m *Mail) rows(ctx context.Context, where string, limit int) (all []row, err error) {
-	rows, err := m.DB.QueryContext(ctx, `SELECT letter, person, queued, next, done, state, code, tries FROM mail_queue WHERE `+where+` ORDER BY queued DESC, letter LIMIT $1`, limit)
+	rows, err := m.DB.QueryContext(ctx, `SELECT letter, person, lane, queued, next, done, state, code, tries FROM mail_queue WHERE `+where+` ORDER BY queued DESC, letter LIMIT $1`, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read letters: %w", err)
 	}
@@ -285,7 +286,7 @@ func (m *Mail) rows(ctx context.Context, where string, limit int) (all []row, er
 	for rows.Next() {
 		var r row
 		var queued, next, done int64
-		if err := rows.Scan(&r.Number, &r.person, &queued, &next, &done, &r.State, &r.code, &r.Tries); err != nil {
+		if err := rows.Scan(&r.Number, &r.person, &r.lane, &queued, &next, &done, &r.State, &r.code, &r.Tries); err != nil {
 			return nil, fmt.Errorf("read letters: %w", err)
 		}
 		r.Queued, r.Next, r.Done = moment(queued), moment(next), moment(done)
