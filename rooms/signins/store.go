@@ -98,7 +98,7 @@ func (s *Signins) keepFinding(ctx context.Context, tx *store.Tx, mailbox, subjec
 	var started, ended, times, accepted int64
 	query := `SELECT finding, started, ended, times, accepted FROM signins_findings WHERE mailbox = $1 AND kind = $2 AND word = $3 AND started <= $4 AND ended >= $5 ORDER BY started LIMIT 1`
 	if f.Kind == kindLegacy || f.Kind == kindOne {
-		query = `SELECT finding, started, ended, times, accepted FROM signins_findings WHERE mailbox = $1 AND kind = $2 AND word = $3 AND ($4 > 0 OR $5 > 0) LIMIT 1`
+		query = `SELECT finding, started, ended, times, accepted FROM signins_findings WHERE mailbox = $1 AND kind = $2 AND word = $3 AND CAST($4 AS BIGINT) + CAST($5 AS BIGINT) <> 0 LIMIT 1`
 	}
 	err := tx.QueryRowContext(ctx, query, mailbox, f.Kind, f.Word, f.To.UnixMilli(), f.From.UnixMilli()).Scan(&number, &started, &ended, &times, &accepted)
 	fact := ledger.Fact{At: s.Now(), Actor: id.From(ctx), Kind: factKinds[f.Kind], Subject: subject, Part: f.Word}
