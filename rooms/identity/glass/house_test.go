@@ -48,7 +48,6 @@ type house struct {
 	mara, noor       id.Patient // Sam's
 	lee              id.Patient // Jo's
 	browsers         map[string]*authenticator.Browser
-	secondNote       id.Record
 	secretInTheChart string
 }
 

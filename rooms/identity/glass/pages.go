@@ -257,7 +257,7 @@ func (g *Glass) rows(ctx context.Context, roster *seal.Roster, reviewed bool) (r
 			continue
 		}
 		who, _ := roster.Person(string(b.person))
-		row := breakingRow{ID: b.id, Who: who.Name, At: b.at, Reason: strings.ToLower(reasonText(b.reason)[:1]) + reasonText(b.reason)[1:], Lasted: g.lasted(b), Link: "See it", State: layer.NeedsYou, Word: "To review"}
+		row := breakingRow{ID: b.id, Who: who.Name, At: b.at, Reason: reasonText(b.reason), Lasted: g.lasted(b), Link: "See it", State: layer.NeedsYou, Word: "To review"}
 		switch {
 		case reviewed:
 			by, _ := roster.Person(string(b.reviewer))
@@ -329,8 +329,9 @@ func (g *Glass) change(w http.ResponseWriter, r *http.Request, act string, do fu
 
 type reviewPage struct {
 	ID, Who, Name, Reason, Words string
-	Lasted, Due, Waits           string
-	At, Reviewed                 time.Time
+	Lasted, Waits                string
+	At, Due, Reviewed            time.Time
+	Late                         bool
 	Open, Mine, Sealed           bool
 	Decide, Alone                bool
 	Opened                       []looked
@@ -382,10 +383,8 @@ func (g *Glass) reviewOf(w http.ResponseWriter, r *http.Request, b breaking, ros
 	case b.decided != "":
 		by, _ := roster.Person(string(b.reviewer))
 		page.Decided, page.Reviewer, page.Reviewed = decisionText(b.decided), by.Name, b.reviewed
-	case g.Now().Before(b.due):
-		page.Due = "To be reviewed " + web.Age(g.Now(), b.due) + "."
 	default:
-		page.Due = "The review is overdue."
+		page.Due, page.Late = b.due, !g.Now().Before(b.due)
 	}
 	view := web.View{Title: "A breaking of the glass", Data: page}
 	if fault != "" {
