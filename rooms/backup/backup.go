@@ -93,6 +93,7 @@ type Backup struct {
 	pages *web.Pages
 	one   sync.Mutex // one run, proof or expiry at a time
 	now   progress
+	weak  bool // see Weaken
 }
 
 // New makes the room; its tables exist after store.Migrate with Layer().Schema.
@@ -126,6 +127,16 @@ func (b *Backup) Layer() layer.Layer {
 // engine is restic with this house's folders.
 func (b *Backup) engine(t Target) restic.Restic {
 	return restic.Restic{Program: b.Restic, Dir: filepath.Join(b.Dir, "run", "restic"), Up: t.UpKiB}
+}
+
+// Weaken takes one protection away: a proof does not ask how old the newest
+// backup is, nor whether a place has lost what was saved there. A drill has to
+// notice that. It is for made-up houses; in a real house it panics.
+func (b *Backup) Weaken() {
+	if !b.MadeUp {
+		panic("backup: weakened in a real house")
+	}
+	b.weak = true
 }
 
 // Password is the backup's password: it belongs to the house's secret, stands on

@@ -71,9 +71,12 @@ func (b *Backup) Prove(ctx context.Context, step func(what string)) (p Proof, er
 	if err != nil {
 		return p, err
 	}
+	for name, silent := range l.silent {
+		p.Skipped = append(p.Skipped, name+": "+plain(silent))
+	}
+	slices.Sort(p.Skipped)
 	for _, t := range shuffled(targets) {
-		if silent := l.silent[t.Name]; silent != nil {
-			p.Skipped = append(p.Skipped, t.Name+": "+plain(silent))
+		if l.silent[t.Name] != nil {
 			continue
 		}
 		if err := b.proveAt(ctx, t, l, &p, tell); err != nil {
@@ -146,12 +149,12 @@ func (b *Backup) proveAt(ctx context.Context, t Target, l look, p *Proof, tell f
 	if err != nil {
 		return err
 	}
-	if mine, ok := last[t.ID]; ok && mine.Pair != newest.pair && mine.Facts >= newest.facts && !half {
+	if mine, ok := last[t.ID]; ok && !b.weak && mine.Pair != newest.pair && mine.Facts >= newest.facts && !half {
 		if !slices.ContainsFunc(l.states, func(s state) bool { return s.pair == mine.Pair }) {
 			find("%s answers and has lost what was saved there last.", t.Name)
 		}
 	}
-	if age := p.At.Sub(p.Newest); age > s.every()+graceOf(s) {
+	if age := p.At.Sub(p.Newest); !b.weak && age > s.every()+graceOf(s) {
 		find("The newest state at %s was saved %s, and one is due every %s.", t.Name, web.Age(p.At, p.Newest), web.Minutes(s.EveryMinutes))
 	}
 	// Its own copy of each half is proven, not that of another place.

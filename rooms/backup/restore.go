@@ -28,6 +28,8 @@ type Order struct {
 	Restic string    // the program
 	Free   func(string) (int64, error)
 	Step   func(what string)
+	// Forgetful leaves the erased in: a drill's sabotage, refused in a real house.
+	Forgetful bool
 	// Secret reads the house's secret from what came back.
 	Secret func(dir string) (seal.Key, error)
 	// Check makes a house of what came back, with the erased left out, and looks at it.
@@ -176,6 +178,9 @@ func BringBack(ctx context.Context, o Order) (r Report, err error) {
 	}
 	o.Step("Reading the lists of the erased")
 	erased, findings := union(secret, f.Practice, tombstonesAround(ctx, engine, o.Sheet.Password, o.Sheet.Targets))
+	if o.Forgetful {
+		erased = nil
+	}
 	r.Erased, r.Findings, r.Tombstone = len(erased), findings, erased
 	o.Step("Making the house, and checking it")
 	r.Checked, err = o.Check(ctx, coming, f.Manifest, erased, func(db *store.DB) error {

@@ -130,6 +130,7 @@ func tagsOf(m Manifest) []string {
 func (b *Backup) saveTo(ctx context.Context, t Target, m Manifest, step func(done, total int64)) (s Saved, err error) {
 	s = Saved{Target: t.ID, Pair: m.Pair, At: m.At, Facts: m.Facts}
 	engine := b.engine(t)
+	engine.At = m.At
 	save := func(stream Stream, paths ...string) (restic.Saved, error) {
 		repo := t.repo(stream, b.Password())
 		for try := 0; ; try++ {

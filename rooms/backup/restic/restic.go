@@ -78,6 +78,7 @@ type Restic struct {
 	Dir     string        // where cache and temporary files lie; empty: no cache
 	Up      int           // most KiB a second to the place; 0: no limit
 	Down    int           // most KiB a second from the place; 0: no limit
+	At      time.Time     // when what is saved was so; zero: now
 	Reach   time.Duration // how long a place may take to answer; a minute if 0
 	Give    time.Duration // how long after the first failed write a place is given up; 2 minutes if 0
 }
@@ -166,6 +167,9 @@ func (r Restic) SaveStream(ctx context.Context, repo Repo, name string, in io.Re
 }
 
 func (r Restic) save(ctx context.Context, repo Repo, in io.Reader, dir string, step func(done, total int64), args ...string) (saved Saved, err error) {
+	if !r.At.IsZero() {
+		args = append([]string{args[0], "--time", r.At.UTC().Format(time.DateTime)}, args[1:]...)
+	}
 	lines, out := io.Pipe()
 	read := make(chan struct{})
 	go func() {
@@ -265,7 +269,7 @@ func (r Restic) hurry(ctx context.Context, repo Repo, in io.Reader, out io.Write
 
 func (r Restic) run(ctx context.Context, repo Repo, dir string, in io.Reader, out io.Writer, args ...string) error {
 	flags := []string{"--no-cache"}
-	env := []string{"RESTIC_REPOSITORY=" + repo.URL, "RESTIC_PROGRESS_FPS=4", "LC_ALL=C"}
+	env := []string{"RESTIC_REPOSITORY=" + repo.URL, "RESTIC_PROGRESS_FPS=4", "LC_ALL=C", "TZ=UTC"}
 	for _, name := range []string{"PATH", "HOME", "SSH_AUTH_SOCK", "SYSTEMROOT", "USERPROFILE"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
