@@ -409,6 +409,12 @@ func TestWhoLeavesLosesItAndNothingMoreIsSealedToWhatTheyKnew(t *testing.T) {
 		if count() != 1 {
 			t.Error("a new pair was made, and Sam's session did not seal the new key to it")
 		}
+		// and Sam's team has a key once more that Jo, with half A and an old copy, could not reach
+		roster, err := h.identity.Roster(t.Context())
+		h.must(err)
+		if team, _ := roster.Team(string(h.samTeam)); team.Epoch != 3 {
+			t.Errorf("a new pair was made after a leaving, and the team goes on with key %d", team.Epoch)
+		}
 		if e := h.evidence("glass.ready"); e.State != layer.NeedsYou || !strings.Contains(e.Text, "reaches") { // nobody is in Jo's team any more
 			t.Errorf("the evidence says %v: %s", e.State, e.Text)
 		}

@@ -22,7 +22,8 @@ import (
 // they come in next: see fill. Without people, everybody may who treats.
 //
 // It is made anew whenever somebody may no longer, left, or got other keys: who
-// knew half A knows nothing of the new one.
+// knew half A knows nothing of the new one. With an old copy of the house's disk
+// such a person could have every team's key: so all teams get new ones with it.
 func (g *Glass) Make(ctx context.Context, by *identity.Unlocked, people ...id.Person) error {
 	roster, err := g.Identity.Roster(ctx)
 	if err != nil {
@@ -41,6 +42,10 @@ func (g *Glass) Make(ctx context.Context, by *identity.Unlocked, people ...id.Pe
 		return err
 	}
 	defer wipe(held)
+	outsiders, err := g.outsiders(ctx, roster, people)
+	if err != nil {
+		return err
+	}
 	house, err := g.House.MakeGlassHalf()
 	if err != nil {
 		return fmt.Errorf("make the glass: %w", err)
@@ -53,6 +58,11 @@ func (g *Glass) Make(ctx context.Context, by *identity.Unlocked, people ...id.Pe
 		return err
 	}
 	return g.Identity.Change(ctx, by, func(c *identity.Change) error {
+		if outsiders {
+			if err := rekeyTeams(ctx, c); err != nil {
+				return err
+			}
+		}
 		if err := c.Sign(seal.Entry{Act: seal.Name, Name: seal.GlassKey, Public: pair.Public()}); err != nil {
 			return err
 		}
@@ -73,6 +83,40 @@ func (g *Glass) Make(ctx context.Context, by *identity.Unlocked, people ...id.Pe
 		c.Tell(ctx, ledger.Fact{Actor: g.actor(ctx, by), Kind: "glass.made", Subject: string(by.Person), Ref: making, Version: int64(len(people))})
 		return nil
 	})
+}
+
+// outsiders tells whether somebody may know half A of the pair before who is to
+// know none from now on, or had other keys then.
+func (g *Glass) outsiders(ctx context.Context, roster *seal.Roster, people []id.Person) (bool, error) {
+	if _, ok := roster.PublicKey(seal.GlassKey); !ok {
+		return false, nil
+	}
+	worn, err := g.worn(ctx, roster)
+	if err != nil || len(worn) > 0 {
+		return true, err
+	}
+	held, err := g.holders(ctx)
+	return slices.ContainsFunc(held, func(p id.Person) bool { return !slices.Contains(people, p) }), err
+}
+
+// rekeyTeams gives every team a new key, for the members who are there.
+func rekeyTeams(ctx context.Context, c *identity.Change) error {
+	for _, name := range c.Roster().Teams() {
+		t, _ := c.Roster().Team(name)
+		var members []id.Person
+		for _, m := range t.Members {
+			if who, _ := c.Roster().Person(m); !who.Gone {
+				members = append(members, id.Person(m))
+			}
+		}
+		if len(members) == 0 {
+			continue // nobody writes under it
+		}
+		if err := c.Rotate(ctx, id.Team(name), members); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Off ends it: nobody may break the glass any more, and what was sealed for it is
