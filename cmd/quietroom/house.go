@@ -28,6 +28,8 @@ import (
 	"quietroom/rooms/identity"
 	"quietroom/rooms/identity/glass"
 	"quietroom/rooms/identity/leaving"
+	"quietroom/rooms/mail"
+	"quietroom/rooms/signins"
 	"quietroom/rooms/vault"
 )
 
@@ -48,6 +50,8 @@ type house struct {
 	exchange *exchange.Exchange
 	home     *home.Home
 	backup   *backup.Backup
+	mail     *mail.Mail
+	signins  *signins.Signins
 	mux      *web.Mux
 	named    atomic.Pointer[string] // see practiceName
 	layers   []layer.Layer
@@ -85,7 +89,11 @@ func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err
 	if h.ledger, err = ledger.Open(ctx, h.db, key, time.Now); err != nil {
 		return nil, err
 	}
-	h.furnish(key.Another("kept"))
+	outbox, err := readOutboxKey(dir)
+	if err != nil {
+		return nil, err
+	}
+	h.furnish(key.Another("kept"), key.Another("signins"), outbox)
 	for _, l := range h.layers {
 		if l.Schema == nil {
 			continue
@@ -98,7 +106,7 @@ func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err
 }
 
 // furnish makes the rooms and hands each the neighbours it needs.
-func (h *house) furnish(kept seal.Key) {
+func (h *house) furnish(kept, watch, outbox seal.Key) {
 	h.identity = identity.New(identity.Config{DB: h.db, Anchor: h.settings, Now: h.now, MadeUp: h.MadeUp != nil, Origin: h.Origin, KeptKey: kept})
 	h.glass = glass.New(glass.Config{DB: h.db, Identity: h.identity, Ledger: h.ledger, House: h.settings, Now: h.now})
 	v := vault.Config{DB: h.db, Blobs: h.blobs, Ledger: h.ledger, Keys: h.identity, Glass: h.glass, Practice: h.ID, Now: h.now}
@@ -113,6 +121,9 @@ func (h *house) furnish(kept seal.Key) {
 	h.exchange = exchange.New(exchange.Config{Vault: door, Originals: h.papers, Practice: h.practiceName, Now: h.now})
 	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Glass: h.glass, Now: h.now})
 	h.backup = h.newBackup(kept)
+	h.mail = mail.New(mail.Config{DB: h.db, Now: h.now, Practice: h.ID, Outbox: outbox, Origin: h.Origin, MadeUp: h.MadeUp != nil, Addresses: mailboxes{h}, Name: people{h.identity}.Name})
+	h.identity.Notify, h.glass.Notify = h.mail.Notify, h.mail
+	h.signins = signins.New(signins.Config{DB: h.db, Now: h.now, Practice: h.ID, Key: watch, Mailboxes: mailboxes{h}, Name: people{h.identity}.Name})
 	h.home = home.New(home.Config{
 		DB: h.db, Now: h.now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
 		Owner: h.identity.Sessions().IsOwner,
@@ -130,6 +141,8 @@ func (h *house) furnish(kept seal.Key) {
 		h.chart.Layer(),
 		h.exchange.Layer(),
 		h.backup.Layer(),
+		h.mail.Layer(),
+		h.signins.Layer(),
 	}
 
 	h.mux = web.NewMux(web.Config{Practice: h.practiceName, MadeUp: h.MadeUp != nil, Log: h.log})
