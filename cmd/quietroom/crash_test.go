@@ -51,6 +51,9 @@ func work(ctx context.Context, what, dir, codeFile string) error {
 		return err
 	}
 	fmt.Println("begun")
+	if what == "leave" {
+		return h.everybodyLeaves(ctx, code)
+	}
 	for i := 0; ; i++ {
 		if what == "rekey" {
 			epoch, err := h.rekey(ctx, code)
