@@ -116,6 +116,7 @@ func (h *house) furnish(kept, watch, outbox seal.Key) {
 	h.vault = vault.New(v)
 	h.glass.Vault = vault.Door{Vault: h.vault}
 	offboard, knock := leaving.All(func() []layer.Layer { return h.layers })
+	h.identity.Leave = offboard
 	h.leaving = leaving.New(leaving.Config{DB: h.db, Identity: h.identity, Ledger: h.ledger, Records: h.vault, Offboard: offboard, Knock: knock, Log: h.log, Now: h.now})
 	door := h.door()
 	h.exchange = exchange.New(exchange.Config{Vault: door, Originals: h.papers, Practice: h.practiceName, Now: h.now})
