@@ -366,6 +366,7 @@ func kindWords(kind string) (one, more string) {
 		identity.DoorPasskey: {"passkey", "passkeys"}, identity.DoorCode: {"code on paper", "codes on paper"}, identity.DoorSession: {"open session", "open sessions"},
 		identity.DoorTap: {"tap that waits", "taps that wait"}, identity.DoorBrowser: {"browser that takes a code", "browsers that take a code"}, identity.DoorKey: {"team key", "team keys"},
 		"half": {"right to break the glass", "rights to break the glass"}, "chart": {"chart that is open in an emergency", "charts that are open in an emergency"},
+		"notices": {"queue of notices", "queues of notices"},
 	}
 	if w, ok := words[kind]; ok {
 		return w[0], w[1]

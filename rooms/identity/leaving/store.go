@@ -189,13 +189,6 @@ func moment(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
 func number(b bool) int64 {
 	if b {
 		return 1
