@@ -2,11 +2,14 @@ package chrome
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // ErrLocal means that a name leads to this machine or to its network, where a
@@ -91,4 +94,14 @@ func Public(a netip.Addr) bool {
 		}
 	}
 	return true
+}
+
+// Client asks for pages outside of the browser, under the same rules: for
+// robots.txt and what else a site says of itself.
+func (n Network) Client(check func(tls.ConnectionState) error) *http.Client {
+	tr := &http.Transport{DialContext: n.connect, TLSHandshakeTimeout: 8 * time.Second, ResponseHeaderTimeout: 10 * time.Second, DisableKeepAlives: true}
+	if check != nil {
+		tr.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, VerifyConnection: check}
+	}
+	return &http.Client{Transport: tr, Timeout: 15 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

@@ -181,7 +181,7 @@ func (b *Browser) launch(ctx context.Context) error {
 // them and stays small.
 func (b *Browser) options(dir string) []chromedp.ExecAllocatorOption {
 	flags := map[string]any{
-		"headless": "new", "disable-gpu": true, "no-first-run": true, "no-default-browser-check": true, "mute-audio": true, "hide-scrollbars": true,
+		"headless": "new", "disable-gpu": true, "no-first-run": true, "allow-browser-signin": "false", "no-default-browser-check": true, "mute-audio": true, "disable-popup-blocking": true, "hide-scrollbars": true,
 		"disable-background-networking": true, "disable-component-update": true, "disable-sync": true, "disable-domain-reliability": true, "disable-default-apps": true,
 		"disable-extensions": true, "disable-client-side-phishing-detection": true, "disable-quic": true, "disable-breakpad": true, "disable-dev-shm-usage": false,
 		"metrics-recording-only": true, "password-store": "basic", "use-mock-keychain": true, "deny-permission-prompts": true,

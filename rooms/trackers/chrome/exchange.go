@@ -63,6 +63,7 @@ const (
 	Local  Refusal = "local"  // to this machine or its network
 	Held   Refusal = "held"   // it would have sent a form
 	TooBig Refusal = "volume" // the visit had taken all that a visit may
+	Itself Refusal = "itself" // the browser asked its maker something; no page did
 )
 
 // bodyKept bounds what is kept of one request, and frameKept of one message.

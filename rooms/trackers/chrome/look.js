@@ -109,7 +109,7 @@ globalThis.qr ??= (() => {
 				el.focus();
 				try { el.select?.(); } catch { /* no text in it */ }
 				globalThis.qr.last = el;
-				return f;
+				return { ...f, at: el.getRootNode().activeElement === el && el.ownerDocument.hasFocus() ? null : at(el) };
 			}
 			return null;
 		},
@@ -121,6 +121,8 @@ globalThis.qr ??= (() => {
 			el.dispatchEvent(new Event('change', { bubbles: true }));
 			return true;
 		},
+		reached() { try { return top !== window && !!top.document; } catch { return false; } },
+		rest() { globalThis.qr.last?.blur(); return true; },
 		has() { const el = globalThis.qr.last; return String(el?.value ?? words(el)); },
 		slot() { // an appointment to choose, that is no link and sends nothing
 			for (const b of every('button,[role=button],[role=radio],[role=option],[role=gridcell]').filter(shown)) {

@@ -290,6 +290,9 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Host == p.address() {
 		e.Refused = Local
 	}
+	if itself(e) {
+		e.Refused = Itself
+	}
 	if e.Refused == "" && p.hold != nil && p.hold(e) {
 		e.Refused = Held
 	}
@@ -335,6 +338,21 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 	if cut {
 		panic(http.ErrAbortHandler) // half an answer is never taken for a whole one
 	}
+}
+
+// itself tells a request that the browser made for itself. What a page asks for
+// over TLS says so in its Sec-Fetch headers; a page that one goes to is a document.
+func itself(e *Exchange) bool {
+	if e.URL.Scheme != "https" || e.Header.Get("Upgrade") != "" {
+		return false
+	}
+	switch e.Header.Get("Sec-Fetch-Site") {
+	case "":
+		return e.Header.Get("Origin") == "" || e.URL.Host == "accounts.google.com" && e.URL.Path == "/ListAccounts"
+	case "none":
+		return e.Header.Get("Sec-Fetch-Dest") == "empty"
+	}
+	return false
 }
 
 // failed answers for somebody who cannot be reached.

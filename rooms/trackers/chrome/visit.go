@@ -2,6 +2,7 @@ package chrome
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -116,6 +117,7 @@ type Visit struct {
 	Filled    []Field
 	Calls     []Call
 	Chains    map[string][]string // method and address of a request -> scripts that led to it
+	Order     []string            // requests in the order in which the page made them, see Ident
 	Cookies   []Cookie
 	Stored    []Stored
 	Shot      []byte // PNG
@@ -148,6 +150,9 @@ func (b *Browser) sends(e *Exchange) bool {
 	if e.Method != http.MethodGet {
 		return true
 	}
+	if !b.conf.Own(e.URL.Host) {
+		return false // what a script sends with a window of its own
+	}
 	b.marks.mu.Lock()
 	defer b.marks.mu.Unlock()
 	for _, m := range b.marks.all {
@@ -165,6 +170,9 @@ type tab struct {
 	v     *Visit
 	order Order
 	mark  Mark
+
+	beyond map[string]runtime.ExecutionContextID // beside frames of others; 0: the page's own world reaches them
+	inside runtime.ExecutionContextID            // where the last field was found; 0: in the page's own world
 
 	mu    sync.Mutex
 	world runtime.ExecutionContextID
@@ -382,7 +390,14 @@ func (t *tab) listen() (stop func()) {
 			if err != nil {
 				return
 			}
+			var body []byte
+			for _, p := range e.Request.PostDataEntries {
+				body = append(body, p.Bytes...)
+			}
 			t.mu.Lock()
+			if len(t.v.Order) < 5000 {
+				t.v.Order = append(t.v.Order, Ident(e.Request.Method, e.Request.URL, body))
+			}
 			if len(t.v.Chains) < 2000 {
 				t.v.Chains[e.Request.Method+" "+e.Request.URL] = chainOf(e.Initiator)
 			}
@@ -411,7 +426,7 @@ func (t *tab) listen() (stop func()) {
 			t.mu.Unlock()
 			wg.Go(func() { // the first may show what they send
 				if !many {
-					sleep(t.ctx, 400*time.Millisecond)
+					sleep(t.ctx, time.Second)
 				}
 				_, _ = chromedp.CallBrowser(t.b.run, target.CloseTarget, target.CloseTargetParams{TargetID: e.TargetInfo.TargetID})
 			})
@@ -421,6 +436,13 @@ func (t *tab) listen() (stop func()) {
 		// The iterators end when the context does; Visit ends it right after.
 		go wg.Wait()
 	}
+}
+
+// Ident names a request by what it says: so the order in which a page made its
+// requests is known, where they left by several connections.
+func Ident(method, address string, body []byte) string {
+	sum := sha256.Sum256(body)
+	return method + " " + address + " " + string(sum[:8])
 }
 
 // chainOf are the scripts that led to a request, the nearest first.
@@ -443,7 +465,7 @@ func chainOf(i *network.Initiator) []string {
 	return all
 }
 
-// ask runs a function of look.js in its own world.
+// ask runs a function of look.js in the world beside the page.
 func ask[T any](t *tab, call string) (out T, err error) {
 	for again := range 2 {
 		t.mu.Lock()
@@ -454,27 +476,55 @@ func ask[T any](t *tab, call string) (out T, err error) {
 				return out, err
 			}
 		}
-		asked, cancel := context.WithTimeout(t.ctx, 5*time.Second)
-		res, err := chromedp.Call(asked, runtime.Evaluate, runtime.EvaluateParams{Expression: "globalThis.qr." + call, ContextID: world, ReturnByValue: new(true), UserGesture: new(true)})
-		cancel()
-		if err != nil { // the page went on: its world is another
-			t.mu.Lock()
-			t.world = 0
-			t.mu.Unlock()
-			if again == 0 {
-				continue
-			}
+		if out, err = askIn[T](t, world, call); err == nil || again > 0 {
 			return out, err
 		}
-		if res.ExceptionDetails != nil {
-			return out, fmt.Errorf("look at the page (%s): %s", call, res.ExceptionDetails.Text)
-		}
-		if res.Result == nil || len(res.Result.Value) == 0 {
-			return out, nil
-		}
-		return out, json.Unmarshal(res.Result.Value, &out)
+		t.mu.Lock()
+		t.world = 0 // the page went on: its world is another
+		t.mu.Unlock()
 	}
 	return out, errors.New("the page went away")
+}
+
+func askIn[T any](t *tab, world runtime.ExecutionContextID, call string) (out T, err error) {
+	asked, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+	defer cancel()
+	res, err := chromedp.Call(asked, runtime.Evaluate, runtime.EvaluateParams{Expression: "globalThis.qr." + call, ContextID: world, ReturnByValue: new(true), UserGesture: new(true)})
+	if err != nil {
+		return out, err
+	}
+	if res.ExceptionDetails != nil {
+		return out, fmt.Errorf("look at the page (%s): %s", call, res.ExceptionDetails.Text)
+	}
+	if res.Result == nil || len(res.Result.Value) == 0 {
+		return out, nil
+	}
+	return out, json.Unmarshal(res.Result.Value, &out)
+}
+
+// askAll asks beside the page, and then beside each frame of another site, until
+// one has an answer.
+func askAll[T any](t *tab, call string, answers func(T) bool) (T, error) {
+	out, err := ask[T](t, call)
+	if err != nil || answers(out) {
+		t.inside = 0
+		return out, err
+	}
+	for _, world := range t.frames() {
+		if other, err := askIn[T](t, world, call); err == nil && answers(other) {
+			t.inside = world
+			return other, nil
+		}
+	}
+	return out, nil
+}
+
+// askHere asks where the last field was found.
+func askHere[T any](t *tab, call string) (T, error) {
+	if t.inside != 0 {
+		return askIn[T](t, t.inside, call)
+	}
+	return ask[T](t, call)
 }
 
 // enter makes the world in which look.js runs.
@@ -485,17 +535,64 @@ func (t *tab) enter() (runtime.ExecutionContextID, error) {
 	if err != nil {
 		return 0, err
 	}
-	res, err := chromedp.Call(asked, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: tree.FrameTree.Frame.ID, WorldName: "looking", GrantUniveralAccess: new(true)})
+	world, err := t.beside(tree.FrameTree.Frame.ID)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := chromedp.Call(asked, runtime.Evaluate, runtime.EvaluateParams{Expression: lookScript, ContextID: res.ExecutionContextID}); err != nil {
+	t.mu.Lock()
+	t.world = world
+	t.mu.Unlock()
+	return world, nil
+}
+
+// beside makes a world beside one frame.
+func (t *tab) beside(frame cdp.FrameID) (runtime.ExecutionContextID, error) {
+	asked, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+	defer cancel()
+	res, err := chromedp.Call(asked, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: frame, WorldName: "looking"})
+	if err != nil {
 		return 0, err
 	}
-	t.mu.Lock()
-	t.world = res.ExecutionContextID
-	t.mu.Unlock()
-	return res.ExecutionContextID, nil
+	_, err = chromedp.Call(asked, runtime.Evaluate, runtime.EvaluateParams{Expression: lookScript, ContextID: res.ExecutionContextID})
+	return res.ExecutionContextID, err
+}
+
+// lookedInto is how many frames of others are looked into.
+const lookedInto = 12
+
+// frames are worlds beside the frames of other sites, which the page's own does
+// not reach. What comes later is found later.
+func (t *tab) frames() (worlds []runtime.ExecutionContextID) {
+	asked, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+	defer cancel()
+	tree, err := chromedp.Call(asked, page.GetFrameTree, cdp.Empty{})
+	if err != nil {
+		return nil
+	}
+	var walk func(*page.FrameTree)
+	walk = func(f *page.FrameTree) {
+		for _, c := range f.ChildFrames {
+			if t.beyond == nil {
+				t.beyond = map[string]runtime.ExecutionContextID{}
+			}
+			key := string(c.Frame.ID) + string(c.Frame.LoaderID)
+			world, known := t.beyond[key]
+			if !known && len(t.beyond) < lookedInto {
+				if world, err = t.beside(c.Frame.ID); err == nil {
+					if reached, err := askIn[bool](t, world, "reached()"); err != nil || reached {
+						world = 0
+					}
+				}
+				t.beyond[key] = world
+			}
+			if world != 0 {
+				worlds = append(worlds, world)
+			}
+			walk(c)
+		}
+	}
+	walk(tree.FrameTree)
+	return worlds
 }
 
 // look reads what the page is.
@@ -569,11 +666,12 @@ func (t *tab) quick(do func(context.Context) error) bool {
 
 // consent answers the question about cookies, or notes that there is one.
 func (t *tab) consent() {
-	got, err := ask[struct {
+	type question struct {
 		Found   bool
 		Pressed string
 		At      *point
-	}](t, fmt.Sprintf("banner(%q)", t.order.Answer))
+	}
+	got, err := askAll(t, fmt.Sprintf("banner(%q)", t.order.Answer), func(q question) bool { return q.Found })
 	if err != nil {
 		return
 	}
@@ -642,6 +740,7 @@ func (t *tab) fill() {
 		return
 	}
 	t.key("Tab", 9, "")
+	_, _ = askHere[bool](t, "rest()") // a frame's last field keeps the focus otherwise
 	t.stage(Waiting)
 	sleep(t.ctx, 1200*time.Millisecond) // what waits a moment before it sends
 	t.b.proxy.settle(t.ctx, 300*time.Millisecond, 2500*time.Millisecond)
@@ -649,11 +748,12 @@ func (t *tab) fill() {
 
 func (t *tab) fillStep() {
 	for len(t.v.Filled) < mostFields && t.ctx.Err() == nil {
-		f, err := ask[*struct {
+		type found struct {
 			Tag, Type, Name, Label, Hint, Min, Max, Chosen, Value string
 			Most                                                  int
 			At                                                    *point
-		}](t, "next()")
+		}
+		f, err := askAll(t, "next()", func(f *found) bool { return f != nil })
 		if err != nil || f == nil {
 			break
 		}
@@ -668,6 +768,7 @@ func (t *tab) fillStep() {
 				continue
 			}
 			t.b.marks.add(value)
+			t.press(f.At)
 			t.write(field, value)
 			field.Value = value
 		}
@@ -691,7 +792,7 @@ func (t *tab) fillStep() {
 func (t *tab) write(f Field, value string) {
 	switch f.Type {
 	case "date", "time", "month", "week", "datetime-local":
-		_, _ = ask[bool](t, fmt.Sprintf("set(%q)", value))
+		_, _ = askHere[bool](t, fmt.Sprintf("set(%q)", value))
 		return
 	}
 	for _, r := range value {
@@ -701,8 +802,8 @@ func (t *tab) write(f Field, value string) {
 		key := string(r)
 		t.key(key, int64(strings.ToUpper(key)[0]), key)
 	}
-	if got, err := ask[string](t, "has()"); err == nil && got == "" {
-		_, _ = ask[bool](t, fmt.Sprintf("set(%q)", value)) // a field that takes no keys
+	if got, err := askHere[string](t, "has()"); err == nil && got == "" {
+		_, _ = askHere[bool](t, fmt.Sprintf("set(%q)", value)) // a field that takes no keys
 	}
 }
 

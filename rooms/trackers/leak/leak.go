@@ -10,6 +10,7 @@
 package leak
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 )
@@ -45,7 +46,7 @@ type Finder struct {
 	secrets []Secret
 	needles []needle
 	index   map[uint32][]int32 // first four bytes -> needles
-	exact   map[string][]int   // whole value -> secrets
+	exact   map[string][]int   // whole value -> secrets that count only so
 }
 
 type needle struct {
@@ -67,8 +68,8 @@ func New(secrets []Secret) *Finder {
 			continue
 		}
 		lower := strings.ToLower(value)
-		f.exact[lower] = append(f.exact[lower], i)
 		if s.Exact || len(value) < shortest {
+			f.exact[lower] = append(f.exact[lower], i)
 			continue
 		}
 		for n := range needlesOf(value, s.Common) {
@@ -148,4 +149,16 @@ func excerpt(b []byte, at, size int) string {
 		}
 		return r
 	}, string(b[from:to]))
+}
+
+// Mentions tells whether b, or anything that it could mean, has one of the words in it.
+func Mentions(b []byte, words ...string) bool {
+	for v := range viewsOf(b) {
+		for _, w := range words {
+			if bytes.Contains(v.bytes, []byte(w)) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -1,8 +1,10 @@
 package leak
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -16,16 +18,22 @@ const (
 	odd     = "qxzj"
 )
 
-// Word is one word of nine letters, the first a capital.
+// Word is one word of nine letters, the first a capital. No letter comes twice, so
+// that it is known again where a browser asks for each key's address only once.
 func (m Marks) Word() (string, error) {
 	b := make([]byte, 9)
 	if _, err := io.ReadFull(m.Rand, b); err != nil {
 		return "", fmt.Errorf("draw a mark: %w", err)
 	}
+	left, second := []byte(letters), b[1]
 	for i := range b {
-		b[i] = letters[int(b[i])%len(letters)]
+		n := int(b[i]) % len(left)
+		b[i] = left[n]
+		left = slices.Delete(left, n, n+1)
 	}
-	b[2] = odd[int(b[2])%len(odd)]
+	if !bytes.ContainsAny(b, odd) {
+		b[2] = odd[int(second)%len(odd)]
+	}
 	return strings.ToUpper(string(b[:1])) + string(b[1:]), nil
 }
 

@@ -1,0 +1,712 @@
+package trackers
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"quietroom/rooms/trackers/chrome"
+	"quietroom/rooms/trackers/leak"
+	"quietroom/rooms/trackers/vendors"
+)
+
+// seen is one page with the visits that were paid to it.
+type seen struct {
+	Page
+	visits []*chrome.Visit
+	kind   string
+}
+
+// judge reads what was recorded, and says what it was.
+type judge struct {
+	naive   bool // only what was sent as it was typed
+	party   party
+	list    hostList
+	patient *patient
+	clicks  []leak.Secret
+	pages   []*seen
+	byVisit map[int]*seen
+	visits  map[int]*chrome.Visit
+	all     []chrome.Exchange
+
+	finder  *leak.Finder
+	sorts   []sorted
+	cache   map[string][]leak.Hit
+	found   map[string]bool
+	told    map[int]bool // exchanges of which something was said
+	results []Finding
+}
+
+// sorted is what a secret is, beside its name.
+type sorted struct {
+	kind   string
+	page   string // where it belongs to; empty: anywhere
+	choice bool
+}
+
+// verdicts are all findings, the worst first.
+func (j *judge) verdicts() []Finding {
+	j.order()
+	j.cache, j.found, j.told = map[string][]leak.Hit{}, map[string]bool{}, map[int]bool{}
+	j.gather()
+	for i := range j.all {
+		j.exchange(&j.all[i])
+	}
+	j.trails()
+	j.recordings()
+	j.rest()
+	for _, p := range j.pages {
+		j.page(p)
+	}
+	for i := range j.results {
+		j.results[i].Sentence = say(j.results[i])
+	}
+	slices.SortStableFunc(j.results, func(a, b Finding) int { return a.Severity.rank() - b.Severity.rank() })
+	return j.results
+}
+
+// order puts requests as the page made them: by several connections they may
+// have arrived otherwise, and keys are sent one by one.
+func (j *judge) order() {
+	made := map[int]map[string][]int{}
+	for n, v := range j.visits {
+		made[n] = map[string][]int{}
+		for i, ident := range v.Order {
+			made[n][ident] = append(made[n][ident], i)
+		}
+	}
+	at := make(map[int]int, len(j.all))
+	last := 0
+	for i := range j.all {
+		e := &j.all[i]
+		ident := chrome.Ident(e.Method, e.URL.String(), e.Body)
+		if places := made[e.Mark.Visit][ident]; len(places) > 0 {
+			last, made[e.Mark.Visit][ident] = places[0], places[1:]
+		}
+		at[e.N] = last // what the page's own record does not show stays beside its neighbour
+	}
+	j.all = slices.Clone(j.all)
+	slices.SortStableFunc(j.all, func(a, b chrome.Exchange) int {
+		if a.Mark.Visit != b.Mark.Visit {
+			return a.Mark.Visit - b.Mark.Visit
+		}
+		return at[a.N] - at[b.N]
+	})
+}
+
+// gather makes one finder of everything that must not leave.
+func (j *judge) gather() {
+	var secrets []leak.Secret
+	add := func(s leak.Secret, about sorted) { secrets, j.sorts = append(secrets, s), append(j.sorts, about) }
+	for _, m := range j.patient.typed {
+		add(m.Secret, sorted{FormData, m.page, m.choice})
+	}
+	for _, c := range j.clicks {
+		add(c, sorted{kind: Identifier})
+	}
+	for _, p := range j.pages {
+		u, err := url.Parse(p.URL)
+		if err != nil || p.kind == HomePage {
+			continue
+		}
+		if len(u.Path) > 4 {
+			add(leak.Secret{Name: "the address of the page", Value: u.Host + u.Path, Common: true}, sorted{PageFact, p.URL, false})
+			add(leak.Secret{Name: "the address of the page", Value: u.Path, Exact: true}, sorted{PageFact, p.URL, false})
+		}
+		if len(p.Title) > 4 {
+			add(leak.Secret{Name: "the title of the page", Value: p.Title, Common: true, Exact: len(p.Title) < 14}, sorted{PageFact, p.URL, false})
+		}
+	}
+	for _, s := range j.ids() {
+		add(s, sorted{kind: Identifier})
+	}
+	j.finder = leak.New(secrets)
+}
+
+// ids are numbers by which the site's own cookies know a visitor.
+func (j *judge) ids() (all []leak.Secret) {
+	seen := map[string]bool{}
+	for _, v := range j.visits {
+		for _, c := range v.Cookies {
+			if len(c.Value) < 10 || seen[c.Value] || len(all) > 60 || !j.party.own(strings.TrimPrefix(c.Domain, ".")) && !j.party.own(hostOf(v.URL)) {
+				continue
+			}
+			if strings.Contains(c.Value, "@") {
+				continue // it was typed, and is looked for as that
+			}
+			seen[c.Value] = true
+			all = append(all, leak.Secret{Name: fmt.Sprintf("a number that stands for the visitor (cookie “%s”)", c.Name), Value: c.Value, Common: true})
+		}
+	}
+	return all
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// plainHeaders tell nothing of the page: every browser sends them to everybody.
+var plainHeaders = regexp.MustCompile(`(?i)^(host|user-agent|accept.*|sec-.*|origin|connection|content-length|content-type|cache-control|pragma|if-.*|upgrade.*|range|dnt|priority|purpose|te|referer|cookie|access-control-.*|proxy-.*|content-encoding)$`)
+
+// source is one place of a request in which something may stand.
+type source struct {
+	where string
+	bytes []byte
+}
+
+// bodyRead bounds what is read of one body: what is typed stands in the first of it.
+const bodyRead = 512 << 10
+
+func sources(e *chrome.Exchange) []source {
+	all := []source{{"address", []byte(e.URL.String())}}
+	if len(e.Body) > 0 {
+		all = append(all, source{"body", e.Body[:min(len(e.Body), bodyRead)]})
+	}
+	var head strings.Builder
+	for k, v := range e.Header {
+		if !plainHeaders.MatchString(k) {
+			fmt.Fprintf(&head, "%s: %s\n", k, strings.Join(v, ", "))
+		}
+	}
+	if head.Len() > 0 {
+		all = append(all, source{"header", []byte(head.String())})
+	}
+	for _, k := range []string{"Referer", "Cookie"} {
+		if v := e.Header.Get(k); v != "" {
+			all = append(all, source{strings.ToLower(strings.Replace(k, "Referer", "address before", 1)), []byte(v)})
+		}
+	}
+	for _, f := range e.Frames {
+		all = append(all, source{"socket", f.Data})
+	}
+	return all
+}
+
+// look finds secrets in one source, and remembers what it found there.
+func (j *judge) look(s source) []leak.Hit {
+	if hits, ok := j.cache[string(s.bytes)]; ok {
+		return hits
+	}
+	hits := j.finder.Find(s.bytes)
+	if len(s.bytes) < 4096 {
+		j.cache[string(s.bytes)] = hits
+	}
+	return hits
+}
+
+func partsOf(e *chrome.Exchange) []leak.Part {
+	parts := leak.Parts(e.URL, e.Header.Get("Content-Type"), e.Body[:min(len(e.Body), bodyRead)])
+	for _, f := range e.Frames {
+		parts = append(parts, leak.BodyParts("", f.Data)...)
+	}
+	return parts
+}
+
+// exchange judges one request by itself.
+func (j *judge) exchange(e *chrome.Exchange) {
+	page := j.byVisit[e.Mark.Visit]
+	if page == nil || e.URL.Host == "" {
+		return
+	}
+	if j.party.own(e.URL.Host) {
+		j.relay(e, page)
+		return
+	}
+	if e.Refused == chrome.Local {
+		j.add(Finding{Kind: LocalNetwork, Severity: Fix, What: "an address on this machine or its network", Encoding: "plain"}, e, page, "address", e.URL.Host)
+		return
+	}
+	for _, s := range sources(e) {
+		for _, h := range j.look(s) {
+			j.hit(e, page, h, s.where)
+		}
+	}
+	for _, h := range j.finder.FindExact(partsOf(e)) {
+		j.hit(e, page, h, "request")
+	}
+}
+
+// hit makes a finding of a secret that was found with somebody else.
+func (j *judge) hit(e *chrome.Exchange, page *seen, h leak.Hit, where string) {
+	about := j.sorts[h.Secret]
+	if about.page != "" && about.page != page.URL && (about.kind == PageFact || about.choice) && !strings.Contains(where, "before") {
+		if about.kind == PageFact {
+			return // a link that the receiver knows anyway
+		}
+	}
+	kind := about.kind
+	if kind == FormData && slices.Contains(h.How, "key by key") {
+		kind = KeyLogging
+	}
+	if j.naive && h.Encoding() != "plain" {
+		return
+	}
+	f := Finding{Kind: kind, What: j.finder.Secrets()[h.Secret].Name, Encoding: h.Encoding()}
+	j.add(f, e, page, where, h.Text)
+}
+
+// add fills in who, where and when, and keeps a finding once.
+func (j *judge) add(f Finding, e *chrome.Exchange, page *seen, where, text string) {
+	v := j.vendor(e.URL)
+	parts := partsOf(e)
+	if !v.Known() || j.party.own(e.URL.Host) {
+		if spoken := vendors.Speaks(e.URL, parts); spoken.Known() {
+			v = spoken
+		}
+	}
+	name, _ := split(e.URL.Host)
+	f.Page, f.PageKind, f.To, f.URL, f.Vendor, f.Category = page.URL, page.kind, name, e.URL.String(), v.Name, v.Category
+	f.BeforeConsent = !e.Mark.Consent
+	if f.Severity == "" {
+		f.Severity = severity(f, v)
+	}
+	f.Evidence = Evidence{Request: e.N, Where: where, Text: text, At: e.At, Stage: string(e.Mark.Stage), Picture: page.Picture}
+	if visit := j.visits[e.Mark.Visit]; visit != nil {
+		f.Evidence.Scripts = visit.Chains[e.Method+" "+e.URL.String()]
+	}
+	for _, d := range v.Decode(parts) {
+		if len(f.Evidence.Decoded) < 12 {
+			f.Evidence.Decoded = append(f.Evidence.Decoded, fmt.Sprintf("%s (%s): %s", d.Means, d.Key, cut(d.Value, 80)))
+		}
+	}
+	j.told[e.N] = true
+	key := strings.Join([]string{f.Kind, f.Page, f.To, f.What, f.Encoding, where, steady(e)}, "\n")
+	if f.Kind == Contact || f.Kind == Unknown {
+		key = f.Page + "\n" + steady(e)
+	}
+	if j.found[key] {
+		return
+	}
+	j.found[key] = true
+	j.results = append(j.results, f)
+}
+
+// vendor names who stands behind an address: by our rules, by the list of vendors,
+// or else by the list that the user loaded.
+func (j *judge) vendor(u *url.URL) vendors.Vendor {
+	v := j.party.vendor(u)
+	if !v.Known() && j.list.has(strings.ToLower(u.Hostname())) {
+		return vendors.Vendor{Name: u.Hostname() + ", a tracker by the list that was loaded", Category: "ad"}
+	}
+	return v
+}
+
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+var changing = regexp.MustCompile(`[0-9]{5,}|[0-9a-fA-F-]{16,}|[A-Za-z0-9+/_%=-]{24,}`)
+
+// steady is an address without what changes from one request to the next.
+func steady(e *chrome.Exchange) string {
+	return e.Method + e.URL.Scheme + e.URL.Host + changing.ReplaceAllString(e.URL.Path+"?"+e.URL.RawQuery, "#")
+}
+
+// severity weighs a finding by its harm: what is told, and on which page. The
+// order is that of the cases: what was typed, what somebody is worried about, that
+// somebody is a patient, who somebody is (FTC v. GoodRx, BetterHelp, Cerebral; the
+// HHS bulletin for pages that do more than inform).
+func severity(f Finding, v vendors.Vendor) Severity {
+	patient, why := tellsPatient(f.PageKind), tellsWhy(f.PageKind)
+	switch f.Kind {
+	case FormData, KeyLogging:
+		return Stop
+	case SessionReplay:
+		if patient || why {
+			return Stop
+		}
+		return Fix
+	case PageFact:
+		if patient {
+			return Stop
+		}
+		if why {
+			return Fix
+		}
+	case Identifier:
+		if patient && (v.Watches() || !v.Known()) {
+			return Stop
+		}
+		if patient || why {
+			return Fix
+		}
+	case Contact, Unknown:
+		switch {
+		case patient && v.Category == "tag-manager":
+			return Fix // it brings in what others add to it
+		case patient && v.Watches():
+			return Stop
+		case why && v.Watches():
+			return Fix
+		case f.Kind == Unknown && patient:
+			return Fix
+		}
+	}
+	return Know
+}
+
+// relay looks at what the site's own address gets before anything is sent: it may
+// pass it on, which no browser can see.
+func (j *judge) relay(e *chrome.Exchange, page *seen) {
+	if !e.Mark.Stage.Filled() || e.Mark.Stage == chrome.Sent || e.Refused == chrome.Held || e.Header.Get("Sec-Fetch-Dest") == "document" {
+		return
+	}
+	v := vendors.Speaks(e.URL, partsOf(e))
+	for _, s := range sources(e) {
+		if s.where == "cookie" || s.where == "address before" {
+			continue // the site knows its own
+		}
+		for _, h := range j.look(s) {
+			if j.sorts[h.Secret].kind != FormData {
+				continue
+			}
+			f := Finding{Kind: Relay, Severity: Know, What: j.finder.Secrets()[h.Secret].Name, Encoding: h.Encoding()}
+			switch {
+			case v.Known():
+				f.Severity = Stop
+			case tracking.MatchString(e.URL.Path) || !j.party.visits(e.URL.Host):
+				f.Severity = Fix
+			}
+			j.add(f, e, page, s.where, h.Text)
+		}
+	}
+}
+
+// tracking are paths by which sites pass on what they measure.
+var tracking = regexp.MustCompile(`(?i)(collect|track|pixel|beacon|analytics|metrics|event|telemetry|relay|proxy|capi|gtm|stats|/tr)(/|$|\.|-|_)`)
+
+// trails looks for what shows only in several requests together.
+func (j *judge) trails() {
+	type receiver struct {
+		visit int
+		host  string
+	}
+	var order []receiver
+	trails, first := map[receiver]*leak.Trail{}, map[receiver]*chrome.Exchange{}
+	for i := range j.all {
+		e := &j.all[i]
+		if j.byVisit[e.Mark.Visit] == nil || j.party.own(e.URL.Host) || !e.Mark.Stage.Filled() && len(e.Frames) == 0 {
+			continue
+		}
+		r := receiver{e.Mark.Visit, e.URL.Host}
+		if trails[r] == nil {
+			trails[r], first[r] = &leak.Trail{}, e
+			order = append(order, r)
+		}
+		trails[r].Add(leak.Parts(e.URL, e.Header.Get("Content-Type"), e.Body[:min(len(e.Body), bodyRead)]))
+		for _, f := range e.Frames {
+			trails[r].Add(leak.BodyParts("", f.Data))
+		}
+	}
+	for _, r := range order {
+		e, page := first[r], j.byVisit[r.visit]
+		for _, h := range j.finder.FindTrail(trails[r]) {
+			if j.sorts[h.Secret].kind != FormData || j.sorts[h.Secret].choice || j.toldOf(page.URL, r.host, j.finder.Secrets()[h.Secret].Name) {
+				continue
+			}
+			j.hit(e, page, h, "several requests")
+			for i := range j.all { // all of them are told with this one
+				if o := &j.all[i]; o.Mark.Visit == r.visit && o.URL.Host == r.host && steady(o) == steady(e) {
+					j.told[o.N] = true
+				}
+			}
+		}
+	}
+	j.growing()
+}
+
+// toldOf tells whether a host's getting of a secret was told already.
+func (j *judge) toldOf(page, host, what string) bool {
+	name, _ := split(host)
+	return slices.ContainsFunc(j.results, func(f Finding) bool {
+		u, err := url.Parse(f.URL)
+		return err == nil && f.Page == page && f.To == name && u.Host == host && f.What == what
+	})
+}
+
+// growing finds who gets a value with every key that is added to it.
+func (j *judge) growing() {
+	for _, m := range j.patient.typed {
+		if m.Exact || m.choice || len(m.Value) < 8 {
+			continue
+		}
+		starts := map[string]map[string]bool{}
+		for i := range j.all {
+			e := &j.all[i]
+			page := j.byVisit[e.Mark.Visit]
+			if page == nil || page.URL != m.page || e.Mark.Stage != chrome.Filling || j.party.own(e.URL.Host) {
+				continue
+			}
+			for _, p := range partsOf(e) {
+				if len(p.Value) < 2 || len(p.Value) >= len(m.Value) || !strings.HasPrefix(m.Value, p.Value) {
+					continue
+				}
+				if starts[e.URL.Host] == nil {
+					starts[e.URL.Host] = map[string]bool{}
+				}
+				starts[e.URL.Host][p.Value] = true
+				j.told[e.N] = true
+				if len(starts[e.URL.Host]) == 4 {
+					j.add(Finding{Kind: KeyLogging, What: m.Name, Encoding: "key by key"}, e, page, "several requests", p.Value)
+				}
+			}
+		}
+	}
+}
+
+// recordings finds who gets a copy of the page, or a recording of what is done there.
+func (j *judge) recordings() {
+	for i := range j.all {
+		e := &j.all[i]
+		page := j.byVisit[e.Mark.Visit]
+		if page == nil || j.party.own(e.URL.Host) || e.Method == http.MethodGet && len(e.Frames) == 0 {
+			continue
+		}
+		v := j.vendor(e.URL)
+		copied := false
+		for _, s := range sources(e) {
+			if s.where == "body" || s.where == "socket" {
+				copied = copied || len(s.bytes) > 60 && leak.Mentions(s.bytes, "<form", "<input", `"tagName":"form"`, `"tagName":"input"`, "rrweb")
+			}
+		}
+		if copied || v.Category == "replay" && len(e.Body) > 0 {
+			j.add(Finding{Kind: SessionReplay, What: "a recording of the page and of what is done on it", Encoding: "plain"}, e, page, "body", "")
+		}
+	}
+}
+
+// rest says of every receiver of whom nothing was said yet that it was asked, and
+// of every address that got something after a field was filled.
+func (j *judge) rest() {
+	once := map[string]bool{}
+	for i := range j.all {
+		e := &j.all[i]
+		page := j.byVisit[e.Mark.Visit]
+		if page == nil || j.party.own(e.URL.Host) || e.Refused == chrome.Local || j.told[e.N] {
+			continue
+		}
+		f := Finding{Kind: Contact, What: "that somebody opened this page", Encoding: "plain"}
+		after := e.Mark.Stage.Filled()
+		if opaque := j.opaque(e); opaque != "" && after {
+			f = Finding{Kind: Unknown, What: "something that could not be read", Encoding: "unknown"}
+			j.add(f, e, page, opaque, "")
+			continue
+		}
+		if after || !once[page.URL+e.URL.Host] {
+			once[page.URL+e.URL.Host] = true
+			j.add(f, e, page, "request", "")
+		}
+	}
+}
+
+// opaque tells where a request holds what nobody can read here. Empty: all of it is
+// readable, and nothing of what is looked for stands in it.
+func (j *judge) opaque(e *chrome.Exchange) string {
+	for _, f := range e.Frames {
+		if len(f.Data) > 0 && f.Mark.Stage.Filled() && cipherLike(string(f.Data)) {
+			return "socket"
+		}
+	}
+	if len(e.Body) > 0 && cipherLike(string(e.Body)) {
+		return "body"
+	}
+	for _, p := range partsOf(e) {
+		if p.Key != "host" && cipherLike(p.Value) {
+			if p.Key == "path" && e.Method == http.MethodGet && e.URL.RawQuery == "" {
+				continue // a file's name
+			}
+			return "address"
+		}
+	}
+	return ""
+}
+
+var wordLike = regexp.MustCompile(`[A-Za-z]{3,}|[0-9]{1,4}`)
+
+// cipherLike tells whether a value looks like no words and no number: packed,
+// hashed or encrypted.
+func cipherLike(v string) bool {
+	if len(v) < 16 || strings.Contains(v, "://") {
+		return false
+	}
+	odd, mixed := 0, 0
+	for i, c := range []byte(v[:min(len(v), 400)]) {
+		if c < 9 || c > 126 {
+			odd++
+		}
+		if i > 0 && class(c) != class(v[i-1]) {
+			mixed++
+		}
+	}
+	n := min(len(v), 400)
+	if odd*5 > n {
+		return true
+	}
+	if strings.ContainsAny(v, " {<,;") {
+		return false
+	}
+	return mixed*3 > n && len(wordLike.FindAllString(v, -1)) > 0
+}
+
+// class is what a character is: words keep to one for a while, ciphers do not.
+func class(c byte) int {
+	switch {
+	case c >= 'a' && c <= 'z':
+		return 0
+	case c >= 'A' && c <= 'Z':
+		return 1
+	case c >= '0' && c <= '9':
+		return 2
+	}
+	return 3
+}
+
+// page judges what a page does besides sending.
+func (j *judge) page(p *seen) {
+	for _, v := range p.visits {
+		j.calls(p, v)
+		j.kept(p, v)
+		for _, f := range v.Forms {
+			j.form(p, v, f)
+		}
+		if v.Windows > 5 {
+			j.plainly(p, Finding{Kind: "windows", Severity: Know, What: fmt.Sprintf("the page opens %d windows", v.Windows)}, "")
+		}
+	}
+}
+
+// plainly keeps a finding that no request stands behind.
+func (j *judge) plainly(p *seen, f Finding, address string) {
+	f.Page, f.PageKind, f.URL = p.URL, p.kind, address
+	if f.Encoding == "" {
+		f.Encoding = "plain"
+	}
+	f.Evidence.Picture = p.Picture
+	if key := f.Key(); !j.found[key] {
+		j.found[key] = true
+		j.results = append(j.results, f)
+	}
+}
+
+// calls tells of scripts that measure the browser itself.
+func (j *judge) calls(p *seen, v *chrome.Visit) {
+	for _, c := range v.Calls {
+		by := ""
+		if len(c.Chain) > 0 {
+			by = c.Chain[0]
+		}
+		u, err := url.Parse(by)
+		if err != nil || u.Host == "" {
+			u, _ = url.Parse(p.URL)
+		}
+		others := !j.party.own(u.Host)
+		f := Finding{BeforeConsent: v.Answered == "", Evidence: Evidence{Where: c.What, Text: c.More, Scripts: c.Chain}}
+		switch c.What {
+		case "canvas", "fonts", "audio", "graphics card":
+			f.Kind, f.What, f.Severity = Fingerprinting, "the browser’s own features ("+c.What+")", Know
+			if others {
+				f.Severity = Fix
+			}
+		case "webrtc", "webtransport":
+			if !others && c.More == "[]" {
+				continue
+			}
+			f.Kind, f.What, f.Severity = Fingerprinting, "the network address of the visitor ("+c.What+")", Know
+			if others {
+				f.Severity = Fix
+			}
+		case "keys":
+			if !others || len(v.Filled) == 0 {
+				continue
+			}
+			f.Kind, f.What, f.Severity = KeyLogging, "a script of somebody else listens to every key of the page", Know
+		case "permission":
+			f.Kind, f.What, f.Severity = Permission, "the page asks the browser for "+c.More, Know
+		default:
+			continue
+		}
+		if others {
+			f.To, _ = split(u.Host)
+			who := j.vendor(u)
+			f.Vendor, f.Category = who.Name, who.Category
+		}
+		j.plainly(p, f, by)
+	}
+}
+
+// kept tells of what stays in the visitor's browser.
+func (j *judge) kept(p *seen, v *chrome.Visit) {
+	for _, c := range v.Cookies {
+		domain := strings.TrimPrefix(c.Domain, ".")
+		who := vendors.Cookie(c.Name)
+		own := j.party.own(domain) || slices.ContainsFunc(j.party.visit, func(h string) bool { name, _ := split(h); return name == domain })
+		if own && !who.Known() || c.Expires.IsZero() && own {
+			continue
+		}
+		if u, err := url.Parse("https://" + domain + "/"); err == nil && !who.Known() {
+			who = j.vendor(u)
+		}
+		life := "until the browser is closed"
+		if !c.Expires.IsZero() {
+			life = "for " + days(c.Expires.Sub(v.Began))
+		}
+		j.plainly(p, Finding{Kind: CookieKept, Severity: Know, To: domain, What: fmt.Sprintf("cookie “%s”, kept %s", c.Name, life), Vendor: who.Name, Category: who.Category, BeforeConsent: v.Answered == "" && !c.Expires.IsZero(),
+			Evidence: Evidence{Where: "cookie", Text: c.Name}}, "")
+	}
+	for _, s := range v.Stored {
+		for _, h := range j.look(source{"storage", []byte(s.Key + "=" + s.Value)}) {
+			if j.sorts[h.Secret].kind == FormData && !j.sorts[h.Secret].choice {
+				j.plainly(p, Finding{Kind: StorageKept, Severity: Know, What: j.finder.Secrets()[h.Secret].Name, Encoding: h.Encoding(), Evidence: Evidence{Where: s.Kind + " “" + s.Key + "”", Text: h.Text}}, "")
+			}
+		}
+	}
+}
+
+func days(d time.Duration) string {
+	n := int((d + 12*time.Hour) / (24 * time.Hour))
+	switch {
+	case n < 1:
+		return "less than a day"
+	case n == 1:
+		return "1 day"
+	case n > 700:
+		return fmt.Sprintf("%d years", (n+180)/365)
+	}
+	return fmt.Sprintf("%d days", n)
+}
+
+// form looks at where a form would send.
+func (j *judge) form(p *seen, v *chrome.Visit, f chrome.Form) {
+	if !f.Personal || f.Action == "" {
+		return
+	}
+	u, err := url.Parse(f.Action)
+	if err != nil || u.Host == "" {
+		return
+	}
+	at, err := url.Parse(v.At)
+	if err != nil {
+		return
+	}
+	name, _ := split(u.Host)
+	who := j.vendor(u)
+	switch {
+	case u.Scheme == "http" && at.Scheme == "https":
+		j.plainly(p, Finding{Kind: FormTarget, Severity: Fix, To: name, What: "a form that sends without protection", Vendor: who.Name, Category: who.Category}, f.Action)
+	case !j.party.own(u.Host):
+		j.plainly(p, Finding{Kind: FormTarget, Severity: Know, To: name, What: "all that is sent with the form", Vendor: who.Name, Category: who.Category}, f.Action)
+	case f.Method == "get":
+		j.plainly(p, Finding{Kind: FormTarget, Severity: Fix, What: "a form that puts what was typed into the address of the next page"}, f.Action)
+	}
+}
