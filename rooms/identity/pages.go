@@ -62,6 +62,11 @@ func (i *Identity) mount(m *web.Mux) {
 	m.Handle("POST /sessions/{session}/end", i.endOwnSession, web.Signed)
 	m.Handle("POST /sessions/stolen", i.reportStolen, web.Signed)
 	m.Handle("POST /people/keys", i.renewKeys, web.Owner)
+	m.Handle("GET /people/{person}", i.showPerson, web.Owner)
+	m.Handle("POST /people/{person}", i.changePerson, web.Owner)
+	m.Handle("GET /review", i.showReview, web.Owner)
+	m.Handle("POST /review", i.finishReview, web.Owner)
+	m.Handle("POST /review/drop", i.dropGrant, web.Owner)
 	m.Handle("GET /people/invite", i.showInvite, web.Owner)
 	m.Handle("POST /people/invite", i.invite, web.Owner)
 	m.Handle("POST /people/invitations/{invitation}/withdraw", i.withdraw, web.Owner)
@@ -270,10 +275,6 @@ func (i *Identity) people(ctx context.Context) ([]personRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	teams, err := i.Teams(ctx)
-	if err != nil {
-		return nil, err
-	}
 	until, err := i.lastDays(ctx)
 	if err != nil {
 		return nil, err
@@ -285,23 +286,7 @@ func (i *Identity) people(ctx context.Context) ([]personRow, error) {
 		if row.Name, err = i.Name(ctx, id.Person(name)); err != nil {
 			return nil, err
 		}
-		var directory, billing bool
-		var care []string
-		for _, t := range teams {
-			rt, _ := roster.Team(string(t.ID))
-			if !slices.Contains(rt.Members, name) {
-				continue
-			}
-			switch t.Kind {
-			case DirectoryTeam:
-				directory = true
-			case BillingTeam:
-				billing = true
-			case CareTeam:
-				care = append(care, t.Name)
-			}
-		}
-		row.Opens = opens(directory, billing, care)
+		row.Opens = opensOf(roster, name)
 		people = append(people, row)
 	}
 	slices.SortFunc(people, func(a, b personRow) int { return strings.Compare(a.Name, b.Name) })
