@@ -27,12 +27,15 @@ var attacks = []layer.Drill{
 	{Name: "leaver", Proves: "who has left opens no door, and nothing written later"},
 	{Name: "cookie-theft", Proves: "a copied pair of cookies is soon dead, and approves nothing"},
 	{Name: "break-glass", Proves: "an emergency opens one chart, for an hour, seen by others"},
+	{Name: "restore", Proves: "a backup is opened again, and nine kinds of bad ones are caught"},
+	{Name: "shred", Proves: "whoever is erased opens in no backup, and is gone from them in 35 days"},
+	{Name: "house-ransom", Proves: "with every file of the house encrypted, the house comes back"},
 }
 
 // drills are the attacks, acting in a trial house's own rooms: those on the
 // house as a whole, and those that rooms bring.
 func (t *trial) drills() []layer.Drill {
-	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper(), t.leaver()}
+	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper(), t.leaver(), t.restoreDrill(), t.shredDrill(), t.ransomDrill()}
 	for _, l := range t.layers {
 		drills = append(drills, l.Drills...)
 	}

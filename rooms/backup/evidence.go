@@ -114,6 +114,8 @@ func (b *Backup) fresh(s standing) layer.Evidence {
 	e := layer.Evidence{Claim: "backup.fresh", State: layer.Safe}
 	at := s.newest()
 	switch {
+	case b.MadeUp && len(s.targets) == 0:
+		e.State, e.Text = layer.Off, "Nothing of this house is backed up: everybody in it is made up."
 	case s.missing:
 		e.State, e.Minutes, e.Fix = layer.NeedsYou, 2, "Ask whoever looks after the server to run: apt-get install restic"
 		e.Text = "No backup can be made. The program for it, restic, is not on the server."

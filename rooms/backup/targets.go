@@ -303,7 +303,7 @@ func (b *Backup) AddTarget(ctx context.Context, t Target) (Target, Tried, error)
 		if err := b.writeTarget(ctx, tx, t); err != nil {
 			return err
 		}
-		return ledger.Append(ctx, tx, ledger.Fact{At: b.Now(), Actor: id.From(ctx), Kind: "backup.target-added", Subject: t.ID, Part: t.Kind})
+		return ledger.Append(ctx, tx, ledger.Fact{At: b.Now(), Actor: id.From(ctx), Kind: "backup.target-added", Subject: t.ID})
 	})
 	return t, tried, err
 }
