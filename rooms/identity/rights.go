@@ -99,6 +99,9 @@ func (c *Change) drop(ctx context.Context, p id.Person, team id.Team) error {
 		return nil
 	}
 	members := slices.DeleteFunc(ids(t.Members), func(m id.Person) bool { return m == p })
+	if len(members) == 0 { // nobody but the kit could open what it holds
+		return &web.Error{Status: http.StatusConflict, Text: "Nobody else is in “" + t.Name + "”, so nobody could open it any more. Nothing was changed.", Fix: "Let somebody else into it first.", Back: "/review"}
+	}
 	if err := c.Rotate(ctx, team, members); err != nil {
 		return err
 	}

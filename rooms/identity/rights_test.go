@@ -111,6 +111,18 @@ func TestTheLastOwnerStaysOne(t *testing.T) {
 	}
 }
 
+func TestTheLastWhoCanOpenSomethingKeepsIt(t *testing.T) {
+	s, ana, _, _ := withJo(t)
+	billing, before := s.teamOf(BillingTeam)
+	g := grant{Person: s.session(ana).Person, Team: billing}
+	if got := s.signs(ana, actDropTeam, g.Object(), "/review/drop", url.Values{"person": {string(g.Person)}, "team": {string(g.Team)}}); got != http.StatusConflict {
+		t.Errorf("the only member of billing is taken out with %d", got)
+	}
+	if _, now := s.teamOf(BillingTeam); now.Epoch != before.Epoch || len(now.Members) != 1 {
+		t.Error("billing was changed, and nobody can open it")
+	}
+}
+
 func TestTheReviewShowsWhatIsRealAndDropsWithOneTap(t *testing.T) {
 	s, ana, jo, p := withJo(t)
 	directory, _ := s.teamOf(DirectoryTeam)
