@@ -245,6 +245,11 @@ func Check(address string) error {
 	if at < 1 || at > 64 || len(address) > 254 || at == len(address)-1 {
 		return errors.New("smtp: not a mail address")
 	}
+	for _, part := range []string{address[:at], address[at+1:]} { // dot-atoms (RFC 5322, 3.2.3)
+		if strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".") || strings.Contains(part, "..") || strings.Contains(part, "@") {
+			return errors.New("smtp: not a mail address")
+		}
+	}
 	for _, r := range address {
 		if r <= ' ' || r == 0x7f || strings.ContainsRune("<>()[],;:\\\"", r) || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfffd {
 			return errors.New("smtp: not a mail address")
