@@ -41,6 +41,7 @@ func commands() []command {
 		{"verify", "check the whole ledger and name the first bad row", "quietroom verify --dir D", verifyCommand},
 		{"backup", "save the house, and open a backup again: " + backupWords, "quietroom backup --dir D", backupCommand},
 		{"restore", "bring a house back from a backup, with its recovery sheet", "quietroom restore --kit sheet.txt --dir D", restoreCommand},
+		{"site-scan", "say what a web site tells others about the people who visit it", "quietroom site-scan https://your-practice.example --out report", siteScanCommand},
 		{"doctor", "say what this machine lacks, and how to mend it", "quietroom doctor --dir D", doctorCommand},
 		{"version", "print the version", "quietroom version", versionCommand},
 	}
@@ -132,7 +133,7 @@ func exitCode(c *call, err error) int {
 func printCommands(w io.Writer) {
 	fmt.Fprint(w, "Quietroom: what is sealed here, a thief of disk, database or backup cannot read.\n\nCommands:\n")
 	for _, k := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", k.name, k.does)
+		fmt.Fprintf(w, "  %-9s %s\n", k.name, k.does)
 	}
 	fmt.Fprint(w, "\n`quietroom COMMAND --help` shows options and an example.\n")
 }

@@ -55,6 +55,7 @@ type Finding struct {
 	BeforeConsent bool     `json:"before_consent"`
 	Evidence      Evidence `json:"evidence"`
 	Sentence      string   `json:"sentence"`  // as a person reads it
+	Why           string   `json:"why"`       // why it is told so, for the owner and their lawyer
 	PageKind      string   `json:"page_kind"` // booking, intake, conditions, ...
 	Category      string   `json:"category"`  // of the vendor
 }

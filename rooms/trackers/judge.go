@@ -63,7 +63,7 @@ func (j *judge) verdicts() []Finding {
 		j.page(p)
 	}
 	for i := range j.results {
-		j.results[i].Sentence = say(j.results[i])
+		j.results[i].Sentence, j.results[i].Why = say(j.results[i]), whyOf(j.results[i])
 	}
 	slices.SortStableFunc(j.results, func(a, b Finding) int { return a.Severity.rank() - b.Severity.rank() })
 	return j.results

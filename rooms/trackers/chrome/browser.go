@@ -30,9 +30,9 @@ import (
 
 // Errors of a browser that cannot be used. Their texts say what to do.
 var (
-	ErrMissing = errors.New("Chromium is not on this machine; install Debian's package: apt-get install chromium")
+	ErrMissing = errors.New("no Chromium on this machine; install Debian's package: apt-get install chromium")
 	ErrOld     = errors.New("the Chromium on this machine is too old; update it: apt-get install --only-upgrade chromium")
-	ErrSandbox = errors.New("Chromium's sandbox cannot start here; allow user namespaces on this machine, or do not run as root inside a container that forbids them")
+	ErrSandbox = errors.New("the sandbox of Chromium cannot start here; allow user namespaces on this machine, or do not run as root inside a container that forbids them")
 )
 
 // oldest is the first version that was tried with this driver.
@@ -159,7 +159,7 @@ func (b *Browser) launch(ctx context.Context) error {
 		return ctx.Err()
 	case <-time.After(60 * time.Second):
 		stop()
-		return errors.New("Chromium did not start within a minute")
+		return errors.New("the browser did not start within a minute")
 	}
 	b.run, b.stop = tab, stop
 	b.guard = guardMemory(tab, b.conf.MostBytes)

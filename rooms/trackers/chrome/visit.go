@@ -130,7 +130,6 @@ type Visit struct {
 type marks struct {
 	mu  sync.Mutex
 	all []string
-	may bool // the owner marked the form as a test
 }
 
 func (m *marks) add(v string) {
@@ -774,18 +773,15 @@ func (t *tab) fillStep() {
 		}
 		t.v.Filled = append(t.v.Filled, field)
 	}
-	for range 3 {
-		s, err := ask[*struct {
-			Chosen string
-			At     *point
-		}](t, "slot()")
-		if err != nil || s == nil {
-			break
-		}
-		t.press(s.At)
-		t.v.Filled = append(t.v.Filled, Field{Type: "appointment", Label: "appointment", Chosen: s.Chosen, Value: s.Chosen, Stage: Filling})
-		break
+	s, err := ask[*struct {
+		Chosen string
+		At     *point
+	}](t, "slot()")
+	if err != nil || s == nil {
+		return
 	}
+	t.press(s.At)
+	t.v.Filled = append(t.v.Filled, Field{Type: "appointment", Label: "appointment", Chosen: s.Chosen, Value: s.Chosen, Stage: Filling})
 }
 
 // write types into the focused field, key by key, as a person does.
