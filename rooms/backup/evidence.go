@@ -322,3 +322,9 @@ func (b *Backup) sheetEvidence(s standing) layer.Evidence {
 	}
 	return e
 }
+
+// Lasted says how long it took, in words.
+func (p Proof) Lasted() string { return took(p.Took) }
+
+// Lasted says how long it took, in words.
+func (s Saved) Lasted() string { return took(s.Took) }
