@@ -15,6 +15,7 @@ import (
 
 	"quietroom/layer"
 	"quietroom/madeup"
+	"quietroom/rooms/trackers"
 )
 
 // attacks are the drills of this version, in the order in which demo runs them.
@@ -26,6 +27,7 @@ var attacks = []layer.Drill{
 	{Name: "push-spam", Proves: "nobody gets in, is prompted or is locked out"},
 	{Name: "leaver", Proves: "who has left opens no door, and nothing written later"},
 	{Name: "cookie-theft", Proves: "a copied pair of cookies is soon dead, and approves nothing"},
+	{Name: "trackers", Proves: "all planted leaks of a web site are found, none where there is none"},
 	{Name: "break-glass", Proves: "an emergency opens one chart, for an hour, seen by others"},
 	{Name: "restore", Proves: "a backup is opened again, and nine kinds of bad ones are caught"},
 	{Name: "shred", Proves: "whoever is erased opens in no backup, and is gone from them in 35 days"},
@@ -35,7 +37,7 @@ var attacks = []layer.Drill{
 // drills are the attacks, acting in a trial house's own rooms: those on the
 // house as a whole, and those that rooms bring.
 func (t *trial) drills() []layer.Drill {
-	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper(), t.leaver(), t.restoreDrill(), t.shredDrill(), t.ransomDrill()}
+	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper(), t.leaver(), trackers.Drill(scratch), t.restoreDrill(), t.shredDrill(), t.ransomDrill()}
 	for _, l := range t.layers {
 		drills = append(drills, l.Drills...)
 	}

@@ -33,7 +33,12 @@ func (i *Identity) addOwnDoor(ctx context.Context, u *Unlocked, d door) error {
 		if err := c.Sign(seal.Entry{Act: seal.Doors, Person: string(u.Person), Doors: doors}); err != nil {
 			return err
 		}
-		c.Write(func(tx *store.Tx) error { return addDoor(ctx, tx, u.Person, d, i.Now().UnixMilli()) })
+		c.Write(func(tx *store.Tx) error {
+			if err := addDoor(ctx, tx, u.Person, d, i.Now().UnixMilli()); err != nil {
+				return err
+			}
+			return i.tellOwn(ctx, tx, u.Person, "A way in was added", "Another way in was added to yours.")
+		})
 		c.Tell(ctx, ledger.Fact{Actor: id.From(ctx), Kind: "identity.door-added", Subject: string(u.Person), Part: d.kind, Ref: d.id})
 		return nil
 	})

@@ -56,6 +56,7 @@ func (i *Identity) mount(m *web.Mux) {
 	m.Handle("POST /doors/begin", i.paced(i.askToAddPasskey), web.Signed)
 	m.Handle("POST /doors/passkey", i.addPasskey, web.Signed)
 	m.Handle("POST /doors/code", i.addCode, web.Signed)
+	m.Handle("POST /doors/addresses", i.setAddresses, web.Signed)
 	m.Handle("GET /doors/{door}", i.showDoor, web.Signed)
 	m.Handle("POST /doors/{door}/name", i.nameDoor, web.Signed)
 	m.Handle("POST /doors/{door}/remove", i.removeDoor, web.Signed)
@@ -121,6 +122,8 @@ type doorsPage struct {
 	Name     string
 	Doors    []doorRow
 	Sessions []sessionRow
+	Mail     string
+	Second   string
 	Late     bool   // this person's teams wait for an owner
 	Did      string // what was done just now
 	Kit      bool
@@ -168,6 +171,9 @@ func (i *Identity) showDoors(w http.ResponseWriter, r *http.Request) error {
 	}
 	if p.Sessions, err = i.sessionsOf(r.Context(), id.From(r.Context()).Person); err != nil {
 		return err
+	}
+	if err := i.DB.QueryRowContext(r.Context(), `SELECT mail, second FROM identity_people WHERE person = $1`, id.From(r.Context()).Person).Scan(&p.Mail, &p.Second); err != nil {
+		return fmt.Errorf("read addresses: %w", err)
 	}
 	late, err := i.Overdue(r.Context())
 	if err != nil {

@@ -69,7 +69,10 @@ func (c *Change) reseed(ctx context.Context, a id.Actor, gone string, come func(
 		if err := c.i.EndSessions(ctx, tx, p, a.Session); err != nil {
 			return err
 		}
-		return c.i.pin(ctx, tx, p, seed, c.roster.Pin())
+		if err := c.i.pin(ctx, tx, p, seed, c.roster.Pin()); err != nil {
+			return err
+		}
+		return c.i.tellOwn(ctx, tx, p, "Your keys were made new", "A way in of yours was closed, a printed code of yours was used, or you reported a session that was not yours. All your other sessions have ended.")
 	})
 	c.Tell(ctx, ledger.Fact{Actor: a, Kind: "identity.reseeded", Subject: string(p), Ref: gone, Version: int64(c.roster.Number)})
 	if slices.Contains(who.Roles, Owner) {
