@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,11 +108,12 @@ func (b *Backup) expireWhenDue(ctx context.Context) error {
 
 // Expired is what one round of expiry did.
 type Expired struct {
-	Verified    int      `json:"verified"` // copies of keys that were read back
-	Keys        int      `json:"keys"`     // copies of keys that are gone
-	Records     int      `json:"records"`  // states of records that are gone
-	Unreachable []string `json:"unreachable,omitempty"`
-	Waits       string   `json:"waits,omitempty"` // why nothing expires
+	Verified    int                 `json:"verified"` // copies of keys that were read back
+	Keys        int                 `json:"keys"`     // copies of keys that are gone
+	Records     int                 `json:"records"`  // states of records that are gone
+	Unreachable []string            `json:"unreachable,omitempty"`
+	Waits       string              `json:"waits,omitempty"` // why nothing expires
+	folders     map[string][]string // copies of devices' folders that have had their time, by target
 }
 
 // Expire reads the newest copy of keys at each place back, compares it with what
@@ -124,6 +126,7 @@ func (b *Backup) Expire(ctx context.Context) (e Expired, err error) {
 	if err != nil {
 		return e, err
 	}
+	e.folders = map[string][]string{}
 	jumped := clockJumped(s.Watched, now)
 	if err := b.watch(ctx, now, jumped); err != nil {
 		return e, err
@@ -174,6 +177,12 @@ func (b *Backup) Expire(ctx context.Context) (e Expired, err error) {
 	for _, k := range copies {
 		if o, ok := oldest[k.target]; (!ok || k.at.Before(o)) && !contains(gone[k.target], k.snapshot) {
 			oldest[k.target] = k.at
+		}
+	}
+	for target, ids := range e.folders {
+		if !incident && !jumped && len(ids) > 0 {
+			gone[target] = append(gone[target], ids...)
+			e.Keys -= len(ids)
 		}
 	}
 	for target, ids := range gone {
@@ -245,12 +254,12 @@ func (b *Backup) keyCopies(ctx context.Context, t Target, e *Expired) ([]keyCopy
 	for _, s := range known {
 		by[s.Pair] = s
 	}
-	var copies []keyCopy
+	folders := oldFolders(list, b.Now())
+	list = slices.DeleteFunc(list, func(s restic.Snapshot) bool { pair, _ := pairOf(s); return pair == "" }) // folders, and a probe that was cut off
+	copies := make([]keyCopy, 0, len(list))
+	e.folders[t.ID] = folders
 	for i, s := range list {
 		pair, _ := pairOf(s)
-		if pair == "" {
-			continue // a probe of a test that was cut off
-		}
 		was, ok := by[pair]
 		if ok && i == len(list)-1 && was.Verified.IsZero() {
 			if err := b.verifyKeys(ctx, engine, repo, s.ID, was); err != nil {

@@ -43,6 +43,7 @@ type look struct {
 	states []state          // the newest first: by the ledger, which a clock cannot turn back, then by time
 	silent map[string]error // places that did not answer, by name
 	newest map[string]where // the newest snapshot of either stream, by target
+	folder []where          // copies of devices' folders, the newest first
 }
 
 type engineOf func(Target) restic.Restic
@@ -63,10 +64,13 @@ func lookAround(ctx context.Context, engine engineOf, password string, targets [
 				}
 				for _, s := range list {
 					pair, facts := pairOf(s)
+					w := where{t, s.ID, s.Time}
+					if stream == Wraps && ofFolders(s) {
+						l.folder = append(l.folder, w)
+					}
 					if pair == "" {
 						continue
 					}
-					w := where{t, s.ID, s.Time}
 					st := by[pair]
 					if st == nil {
 						st = &state{pair: pair, facts: facts, at: s.Time}
@@ -98,6 +102,7 @@ func lookAround(ctx context.Context, engine engineOf, password string, targets [
 		}
 		return b.at.Compare(a.at)
 	})
+	slices.SortFunc(l.folder, func(a, b where) int { return b.at.Compare(a.at) })
 	return l, ctx.Err()
 }
 

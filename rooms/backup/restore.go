@@ -47,7 +47,8 @@ type Report struct {
 	Drill     int           `json:"drill"`
 	Bytes     int64         `json:"bytes"`
 	Files     int           `json:"files"`
-	Erased    int           `json:"erased"` // patients on the lists of the erased
+	Erased    int           `json:"erased"`            // patients on the lists of the erased
+	Folders   int           `json:"folders,omitempty"` // sealed files of devices' folders
 	Silent    []string      `json:"silent,omitempty"`
 	PassedBy  []string      `json:"passed_by,omitempty"` // newer states that did not come back, and why
 	Findings  []string      `json:"findings,omitempty"`
@@ -167,6 +168,15 @@ func BringBack(ctx context.Context, o Order) (r Report, err error) {
 	if len(o.Sheet.Root) > 0 && !slices.Equal(o.Sheet.Root, f.Root) {
 		return r, errors.Join(errors.New("the state at this place belongs to another practice than the sheet: their root keys differ; nothing was changed"), os.RemoveAll(coming))
 	}
+	until := o.At
+	if !until.IsZero() && r.Saved.After(until) {
+		until = r.Saved
+	}
+	var lost []string
+	if r.Folders, lost, err = fetchFolders(ctx, engine, o.Sheet.Password, l.folder, until, coming); err != nil {
+		return r, err
+	}
+	r.PassedBy = append(r.PassedBy, lost...)
 	r.From, r.KeysFrom, r.Practice = f.recordsFrom.Name, f.wrapsFrom.Name, f.Practice
 	r.Bytes, r.Files = sizeOf(coming)
 	if err := freeFor(o.Free, filepath.Dir(o.Dir), r.Bytes); err != nil {

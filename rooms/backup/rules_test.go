@@ -10,6 +10,7 @@ import (
 
 	"quietroom/ground/id"
 	"quietroom/ground/seal"
+	"quietroom/rooms/backup/restic"
 )
 
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -208,4 +209,16 @@ func FuzzParseSheet(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTheNewestCopyOfFoldersStays: others go before the horizon.
+func TestTheNewestCopyOfFoldersStays(t *testing.T) {
+	var list []restic.Snapshot
+	for _, days := range []int{200, 60, 50} {
+		list = append(list, restic.Snapshot{ID: fmt.Sprint(days), Time: noon.Add(-time.Duration(days) * day), Tags: []string{foldersTag}})
+	}
+	list = append(list, restic.Snapshot{ID: "keys", Time: noon.Add(-100 * day), Tags: []string{"pair-X", "facts-1"}})
+	if got := oldFolders(list, noon); !slices.Equal(got, []string{"60", "200"}) && !slices.Equal(got, []string{"200", "60"}) {
+		t.Fatalf("gone: %v", got)
+	}
 }

@@ -157,7 +157,10 @@ func (b *Backup) saveTo(ctx context.Context, t Target, m Manifest, step func(don
 	}
 	wraps, err := save(Wraps, staged(wrapsFile), staged(manifestFile), staged(tombstonesFile))
 	s.Wraps, s.Added = wraps.Snapshot, s.Added+wraps.Added
-	return s, err
+	if err != nil {
+		return s, err
+	}
+	return s, b.saveFolders(ctx, t, m.At)
 }
 
 // keepOutcome remembers how a place did. The first failure after a success is a fact.

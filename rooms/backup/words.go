@@ -20,19 +20,20 @@ const day = 24 * time.Hour
 
 // Settings are how often and how long. They lie in the database as JSON.
 type Settings struct {
-	EveryMinutes int                  `json:"every_minutes"`
-	Keep         string               `json:"keep"`    // in words
-	Watched      time.Time            `json:"watched"` // the newest time that the clock showed while expiry was looked after
-	Since        time.Time            `json:"since"`   // since when the clock ran as it should; what is older than a jump proves nothing
-	Pruned       time.Time            `json:"pruned,omitzero"`
-	Oldest       map[string]time.Time `json:"oldest,omitempty"`   // of the copies of keys at each place, when it was looked at last
-	Exercised    time.Time            `json:"exercised,omitzero"` // the last exercise of the plan
-	ExercisedBy  string               `json:"exercised_by,omitempty"`
-	SheetAt      time.Time            `json:"sheet_at,omitzero"` // when somebody said where the sheet is kept
-	SheetKept    string               `json:"sheet_kept,omitempty"`
-	SheetBy      string               `json:"sheet_by,omitempty"`
-	SheetTargets int                  `json:"sheet_targets,omitempty"`
-	ExerciseSaid string               `json:"exercise_said,omitempty"`
+	EveryMinutes int                    `json:"every_minutes"`
+	Keep         string                 `json:"keep"`    // in words
+	Watched      time.Time              `json:"watched"` // the newest time that the clock showed while expiry was looked after
+	Since        time.Time              `json:"since"`   // since when the clock ran as it should; what is older than a jump proves nothing
+	Pruned       time.Time              `json:"pruned,omitzero"`
+	Oldest       map[string]time.Time   `json:"oldest,omitempty"`   // of the copies of keys at each place, when it was looked at last
+	Exercised    time.Time              `json:"exercised,omitzero"` // the last exercise of the plan
+	ExercisedBy  string                 `json:"exercised_by,omitempty"`
+	SheetAt      time.Time              `json:"sheet_at,omitzero"` // when somebody said where the sheet is kept
+	SheetKept    string                 `json:"sheet_kept,omitempty"`
+	SheetBy      string                 `json:"sheet_by,omitempty"`
+	SheetTargets int                    `json:"sheet_targets,omitempty"`
+	ExerciseSaid string                 `json:"exercise_said,omitempty"`
+	Folders      map[string]folderState `json:"folders,omitempty"` // of devices, by place
 }
 
 // usualKeep is how long records are kept where nobody said otherwise.
