@@ -135,6 +135,7 @@ type target struct {
 	url   *url.URL
 	kind  string
 	named bool // somebody asked for it
+	alike bool // others like it were found before: it comes last
 	n     int
 }
 
@@ -158,11 +159,13 @@ func (f *frontier) add(address, words string, named bool) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || !f.party.visits(u.Host) {
 		return
 	}
-	u.Fragment = ""
+	if !strings.HasPrefix(u.Fragment, "/") && !strings.HasPrefix(u.Fragment, "!") {
+		u.Fragment = "" // a place in a page, and no page of its own
+	}
 	if u.Path == "" {
 		u.Path = "/"
 	}
-	key := u.Host + strings.TrimSuffix(u.Path, "/") + "?" + u.RawQuery
+	key := u.Host + strings.TrimSuffix(u.Path, "/") + "?" + u.RawQuery + "#" + u.Fragment
 	if f.known[key] || len(f.known) > mostTargets && !named {
 		return
 	}
@@ -178,10 +181,8 @@ func (f *frontier) add(address, words string, named bool) {
 		return
 	}
 	shape := changing.ReplaceAllString(numbers.ReplaceAllString(u.Path, "#"), "#")
-	if f.shapes[shape]++; f.shapes[shape] > mostAlike && !named {
-		return
-	}
-	f.queue = append(f.queue, target{u, kindOf(u, "", words), named, len(f.known)})
+	f.shapes[shape]++
+	f.queue = append(f.queue, target{u, kindOf(u, "", words), named, f.shapes[shape] > mostAlike, len(f.known)})
 }
 
 // leaves tells addresses that end a session or change something.
@@ -207,6 +208,12 @@ func (f *frontier) next() (target, bool) {
 		b := f.queue[best]
 		if t.named != b.named {
 			if t.named {
+				best = i
+			}
+			continue
+		}
+		if t.alike != b.alike {
+			if b.alike {
 				best = i
 			}
 			continue

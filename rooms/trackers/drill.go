@@ -53,7 +53,9 @@ func drill(ctx context.Context, stage *layer.Stage, scratch Scratch, site *plant
 	}
 	for _, w := range ways {
 		switch {
-		case !site.Reached(w):
+		case w.Mute && site.Reached(w):
+			r.Findings = append(r.Findings, fmt.Sprintf("The scan let out what it should have held back: %q.", w.Name))
+		case !w.Mute && !site.Reached(w):
 			r.Findings = append(r.Findings, fmt.Sprintf("The planted leak %q did not happen, so nothing was shown by it.", w.Name))
 		case !Tells(leaking, w):
 			r.Opened++
@@ -85,7 +87,7 @@ func drillScan(ctx context.Context, stage *layer.Stage, scratch Scratch, address
 		return nil, err
 	}
 	defer away()
-	o := Options{URL: address, Pages: 12, Local: true, Dir: dir, naive: stage.Sabotage}
+	o := Options{URL: address, Pages: 14, Local: true, Dir: dir, naive: stage.Sabotage}
 	if stage.Step != nil {
 		o.Step = func(p Progress) { stage.Step(done+p.Done, total) }
 	}

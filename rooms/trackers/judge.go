@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -153,8 +154,8 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-// plainHeaders tell nothing of the page: every browser sends them to everybody.
-var plainHeaders = regexp.MustCompile(`(?i)^(host|user-agent|accept.*|sec-.*|origin|connection|content-length|content-type|cache-control|pragma|if-.*|upgrade.*|range|dnt|priority|purpose|te|referer|cookie|access-control-.*|proxy-.*|content-encoding)$`)
+// plainHeaders are read elsewhere, or written by the browser alone.
+var plainHeaders = regexp.MustCompile(`(?i)^(host|user-agent|sec-fetch-.*|sec-ch-.*|sec-websocket-key|connection|content-length|referer|cookie|proxy-.*)$`)
 
 // source is one place of a request in which something may stand.
 type source struct {
@@ -167,6 +168,9 @@ const bodyRead = 512 << 10
 
 func sources(e *chrome.Exchange) []source {
 	all := []source{{"address", []byte(e.URL.String())}}
+	if len(e.Method) > 7 { // a method of its own
+		all = append(all, source{"method", []byte(e.Method)})
+	}
 	if len(e.Body) > 0 {
 		all = append(all, source{"body", e.Body[:min(len(e.Body), bodyRead)]})
 	}
@@ -229,8 +233,48 @@ func (j *judge) exchange(e *chrome.Exchange) {
 			j.hit(e, page, h, s.where)
 		}
 	}
-	for _, h := range j.finder.FindExact(partsOf(e)) {
+	parts := partsOf(e)
+	for _, h := range j.finder.FindExact(parts) {
 		j.hit(e, page, h, "request")
+	}
+	j.named(e, page, parts)
+	if !j.told[e.N] {
+		j.health(e, page, parts)
+	}
+}
+
+// named finds what was chosen where its short value is sent under the field's own
+// name: clinician=2.
+func (j *judge) named(e *chrome.Exchange, page *seen, parts []leak.Part) {
+	v := j.visits[e.Mark.Visit]
+	if v == nil || !e.Mark.Stage.Filled() || j.naive {
+		return
+	}
+	for _, f := range v.Filled {
+		if f.Name == "" || f.Value == "" || len(f.Value) >= 8 || f.Type != "select" && f.Type != "radio" && f.Type != "number" {
+			continue
+		}
+		for _, p := range parts {
+			if strings.EqualFold(p.Key[strings.LastIndexAny(p.Key, ".[")+1:], f.Name) && strings.EqualFold(p.Value, f.Value) {
+				j.add(Finding{Kind: FormData, What: strings.Replace(called("", f), "what was entered under", "what was chosen under", 1), Encoding: "plain"}, e, page, "request", p.Key+"="+p.Value)
+			}
+		}
+	}
+}
+
+// healthWords tell by themselves what somebody is worried about.
+var healthWords = regexp.MustCompile(`(?i)(^|[^a-z])(anxiety|depress(ion|ed|ive)|adhd|ptsd|ocd|bipolar|anorexia|bulimia|eating[-_ +]disorders?|addict(ion|ed|ions)|alcoholi(sm|c)|opioids?|suicid(e|al)|self[-_ +]?harm|psychosis|schizophrenia|postpartum|panic[-_ +]attacks?|insomnia|trauma|grief)([^a-z]|$)`)
+
+// health finds such words in what somebody else is told, whatever page it is about.
+func (j *judge) health(e *chrome.Exchange, page *seen, parts []leak.Part) {
+	for _, p := range parts {
+		if p.Key == "host" || p.Key == "path" && e.Method == http.MethodGet {
+			continue
+		}
+		if w := healthWords.FindStringSubmatch(p.Value); w != nil && !j.naive {
+			j.add(Finding{Kind: PageFact, What: fmt.Sprintf("the word “%s”", strings.ToLower(w[2])), Encoding: "plain"}, e, page, "request", cut(p.Key+"="+p.Value, 120))
+			return
+		}
 	}
 }
 
@@ -250,7 +294,26 @@ func (j *judge) hit(e *chrome.Exchange, page *seen, h leak.Hit, where string) {
 		return
 	}
 	f := Finding{Kind: kind, What: j.finder.Secrets()[h.Secret].Name, Encoding: h.Encoding()}
+	if kind == FormData && (e.Mark.Stage == chrome.Pressed || e.Mark.Stage == chrome.Sent) && j.takesForms(e, page) {
+		f.Kind = FormTarget
+	}
 	j.add(f, e, page, where, h.Text)
+}
+
+// takesForms tells whether whoever gets a request is the one to whom the form is
+// addressed: by its own address, as a page that is gone to, or by trade.
+func (j *judge) takesForms(e *chrome.Exchange, page *seen) bool {
+	if e.Header.Get("Sec-Fetch-Mode") == "navigate" || slices.Contains([]string{"booking", "forms"}, j.vendor(e.URL).Category) {
+		return true
+	}
+	for _, v := range page.visits {
+		for _, f := range v.Forms {
+			if u, err := url.Parse(f.Action); err == nil && u.Host == e.URL.Host {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // add fills in who, where and when, and keeps a finding once.
@@ -278,11 +341,8 @@ func (j *judge) add(f Finding, e *chrome.Exchange, page *seen, where, text strin
 		}
 	}
 	j.told[e.N] = true
-	key := strings.Join([]string{f.Kind, f.Page, f.To, f.What, f.Encoding, where, steady(e)}, "\n")
-	if f.Kind == Contact || f.Kind == Unknown {
-		key = f.Page + "\n" + steady(e)
-	}
-	if j.found[key] {
+	key := strings.Join([]string{f.Kind, f.Page, f.What, f.Encoding, where, f.URL}, "\n")
+	if j.found[key] || len(j.results) >= mostFindings {
 		return
 	}
 	j.found[key] = true
@@ -322,6 +382,8 @@ func severity(f Finding, v vendors.Vendor) Severity {
 	switch f.Kind {
 	case FormData, KeyLogging:
 		return Stop
+	case FormTarget:
+		return Know
 	case SessionReplay:
 		if patient || why {
 			return Stop
@@ -359,7 +421,7 @@ func severity(f Finding, v vendors.Vendor) Severity {
 // relay looks at what the site's own address gets before anything is sent: it may
 // pass it on, which no browser can see.
 func (j *judge) relay(e *chrome.Exchange, page *seen) {
-	if !e.Mark.Stage.Filled() || e.Mark.Stage == chrome.Sent || e.Refused == chrome.Held || e.Header.Get("Sec-Fetch-Dest") == "document" {
+	if !e.Mark.Stage.Filled() || e.Mark.Stage == chrome.Sent || e.Mark.Stage == chrome.Pressed || e.Refused == chrome.Held || e.Header.Get("Sec-Fetch-Dest") == "document" {
 		return
 	}
 	v := vendors.Speaks(e.URL, partsOf(e))
@@ -368,20 +430,23 @@ func (j *judge) relay(e *chrome.Exchange, page *seen) {
 			continue // the site knows its own
 		}
 		for _, h := range j.look(s) {
-			if j.sorts[h.Secret].kind != FormData {
-				continue
+			measures := v.Known() || tracking.MatchString(e.URL.Path) || !j.party.visits(e.URL.Host)
+			if about := j.sorts[h.Secret]; about.kind != FormData || !measures && (about.choice || dated.MatchString(j.finder.Secrets()[h.Secret].Value)) {
+				continue // a calendar asks its own server for a day
 			}
 			f := Finding{Kind: Relay, Severity: Know, What: j.finder.Secrets()[h.Secret].Name, Encoding: h.Encoding()}
 			switch {
 			case v.Known():
 				f.Severity = Stop
-			case tracking.MatchString(e.URL.Path) || !j.party.visits(e.URL.Host):
+			case measures:
 				f.Severity = Fix
 			}
 			j.add(f, e, page, s.where, h.Text)
 		}
 	}
 }
+
+var dated = regexp.MustCompile(`^\d{4}-\d\d-\d\d`)
 
 // tracking are paths by which sites pass on what they measure.
 var tracking = regexp.MustCompile(`(?i)(collect|track|pixel|beacon|analytics|metrics|event|telemetry|relay|proxy|capi|gtm|stats|/tr)(/|$|\.|-|_)`)
@@ -416,9 +481,9 @@ func (j *judge) trails() {
 				continue
 			}
 			j.hit(e, page, h, "several requests")
-			for i := range j.all { // all of them are told with this one
-				if o := &j.all[i]; o.Mark.Visit == r.visit && o.URL.Host == r.host && steady(o) == steady(e) {
-					j.told[o.N] = true
+			for i := range j.all { // each of them has a part in it
+				if o := &j.all[i]; o != e && o.Mark.Visit == r.visit && o.URL.Host == r.host && o.URL.Path == e.URL.Path && !j.told[o.N] {
+					j.hit(o, page, h, "several requests")
 				}
 			}
 		}
@@ -456,8 +521,7 @@ func (j *judge) growing() {
 					starts[e.URL.Host] = map[string]bool{}
 				}
 				starts[e.URL.Host][p.Value] = true
-				j.told[e.N] = true
-				if len(starts[e.URL.Host]) == 4 {
+				if len(starts[e.URL.Host]) >= 4 {
 					j.add(Finding{Kind: KeyLogging, What: m.Name, Encoding: "key by key"}, e, page, "several requests", p.Value)
 				}
 			}
@@ -486,28 +550,57 @@ func (j *judge) recordings() {
 	}
 }
 
+// mostFindings bounds the findings of one scan.
+const mostFindings = 5000
+
 // rest says of every receiver of whom nothing was said yet that it was asked, and
-// of every address that got something after a field was filled.
+// of every address that got something after a field was filled, what it got.
 func (j *judge) rest() {
-	once := map[string]bool{}
+	once, filled := map[string]bool{}, false
 	for i := range j.all {
 		e := &j.all[i]
 		page := j.byVisit[e.Mark.Visit]
 		if page == nil || j.party.own(e.URL.Host) || e.Refused == chrome.Local || j.told[e.N] {
 			continue
 		}
+		filled = filled || e.Mark.Stage.Filled()
 		f := Finding{Kind: Contact, What: "that somebody opened this page", Encoding: "plain"}
-		after := e.Mark.Stage.Filled()
-		if opaque := j.opaque(e); opaque != "" && after {
+		if where := j.carries(e); where != "" && (e.Mark.Stage.Filled() || filled && j.opaque(e) != "") {
 			f = Finding{Kind: Unknown, What: "something that could not be read", Encoding: "unknown"}
-			j.add(f, e, page, opaque, "")
+			j.add(f, e, page, where, "")
 			continue
 		}
-		if after || !once[page.URL+e.URL.Host] {
+		if filled || !once[page.URL+e.URL.Host] {
 			once[page.URL+e.URL.Host] = true
 			j.add(f, e, page, "request", "")
 		}
 	}
+}
+
+// carries tells where a request says more than what it asks for. A file that is
+// asked for by its name and version tells nothing. Empty: it says no more.
+func (j *judge) carries(e *chrome.Exchange) string {
+	switch {
+	case len(e.Frames) > 0:
+		return "socket"
+	case len(e.Body) > 0:
+		return "body"
+	case e.Method == http.MethodOptions:
+		return "" // what follows it is judged
+	}
+	if where := j.opaque(e); where != "" {
+		return where
+	}
+	file := slices.Contains([]string{"font", "style", "script"}, e.Header.Get("Sec-Fetch-Dest")) || slices.Contains(noPage, strings.ToLower(path.Ext(e.URL.Path)))
+	for k, values := range e.URL.Query() {
+		if file && slices.Contains([]string{"v", "ver", "version", "family", "display", "subset", "w", "h", "width", "height", "size", "format", "quality"}, strings.ToLower(k)) {
+			continue
+		}
+		if k != "" || strings.Join(values, "") != "" {
+			return "address"
+		}
+	}
+	return ""
 }
 
 // opaque tells where a request holds what nobody can read here. Empty: all of it is
@@ -602,6 +695,7 @@ func (j *judge) plainly(p *seen, f Finding, address string) {
 // calls tells of scripts that measure the browser itself.
 func (j *judge) calls(p *seen, v *chrome.Visit) {
 	for _, c := range v.Calls {
+		j.handed(p, v, c)
 		by := ""
 		if len(c.Chain) > 0 {
 			by = c.Chain[0]
@@ -611,7 +705,7 @@ func (j *judge) calls(p *seen, v *chrome.Visit) {
 			u, _ = url.Parse(p.URL)
 		}
 		others := !j.party.own(u.Host)
-		f := Finding{BeforeConsent: v.Answered == "", Evidence: Evidence{Where: c.What, Text: c.More, Scripts: c.Chain}}
+		f := Finding{BeforeConsent: !v.Consented, Evidence: Evidence{Where: c.What, Text: c.More, Scripts: c.Chain}}
 		switch c.What {
 		case "canvas", "fonts", "audio", "graphics card":
 			f.Kind, f.What, f.Severity = Fingerprinting, "the browser’s own features ("+c.What+")", Know
@@ -633,6 +727,8 @@ func (j *judge) calls(p *seen, v *chrome.Visit) {
 			f.Kind, f.What, f.Severity = KeyLogging, "a script of somebody else listens to every key of the page", Know
 		case "permission":
 			f.Kind, f.What, f.Severity = Permission, "the page asks the browser for "+c.More, Know
+		case "message", "hint":
+			continue // handed
 		default:
 			continue
 		}
@@ -643,6 +739,48 @@ func (j *judge) calls(p *seen, v *chrome.Visit) {
 		}
 		j.plainly(p, f, by)
 	}
+}
+
+// handed tells of what reaches somebody else without a request that the proxy
+// sees: handed to a frame of theirs, told to a server for calls, put into a name
+// that is looked up.
+func (j *judge) handed(p *seen, v *chrome.Visit, c chrome.Call) {
+	var to *url.URL
+	switch c.What {
+	case "message":
+		to, _ = url.Parse(c.At)
+	case "hint":
+		to, _ = url.Parse(c.More)
+	case "webrtc", "webtransport":
+		to = callServer(c.More)
+	}
+	if to == nil || to.Host == "" || j.party.own(to.Host) {
+		return
+	}
+	for _, h := range j.look(source{c.What, []byte(c.More)}) {
+		about := j.sorts[h.Secret]
+		if about.kind != FormData && about.kind != PageFact || j.naive {
+			continue
+		}
+		name, _ := split(to.Host)
+		who := j.vendor(to)
+		f := Finding{Kind: about.kind, To: name, What: j.finder.Secrets()[h.Secret].Name, Encoding: h.Encoding(), Vendor: who.Name, Category: who.Category, BeforeConsent: !v.Consented, PageKind: p.kind,
+			Evidence: Evidence{Where: handedBy[c.What], Text: h.Text, Scripts: c.Chain}}
+		f.Severity = severity(f, who)
+		j.plainly(p, f, to.String())
+	}
+}
+
+var handedBy = map[string]string{"message": "message to a frame", "hint": "name to look up", "webrtc": "call", "webtransport": "call"}
+
+// callServer finds the first server in what a call was set up with:
+// [{"urls":"turn:relay.example:3478","username":"..."}], or an address.
+func callServer(setup string) *url.URL {
+	m := regexp.MustCompile(`(?:stuns?|turns?|https):(?://)?([A-Za-z0-9.-]+)(?::\d+)?`).FindStringSubmatch(setup)
+	if m == nil {
+		return nil
+	}
+	return &url.URL{Scheme: "https", Host: m[1], Path: "/"}
 }
 
 // kept tells of what stays in the visitor's browser.
@@ -661,14 +799,41 @@ func (j *judge) kept(p *seen, v *chrome.Visit) {
 		if !c.Expires.IsZero() {
 			life = "for " + days(c.Expires.Sub(v.Began))
 		}
-		j.plainly(p, Finding{Kind: CookieKept, Severity: Know, To: domain, What: fmt.Sprintf("cookie “%s”, kept %s", c.Name, life), Vendor: who.Name, Category: who.Category, BeforeConsent: v.Answered == "" && !c.Expires.IsZero(),
+		j.plainly(p, Finding{Kind: CookieKept, Severity: Know, To: domain, What: fmt.Sprintf("cookie “%s”, kept %s", c.Name, life), Vendor: who.Name, Category: who.Category, BeforeConsent: !v.Consented && !c.Expires.IsZero(),
 			Evidence: Evidence{Where: "cookie", Text: c.Name}}, "")
 	}
+	j.answered(p, v)
 	for _, s := range v.Stored {
 		for _, h := range j.look(source{"storage", []byte(s.Key + "=" + s.Value)}) {
 			if j.sorts[h.Secret].kind == FormData && !j.sorts[h.Secret].choice {
 				j.plainly(p, Finding{Kind: StorageKept, Severity: Know, What: j.finder.Secrets()[h.Secret].Name, Encoding: h.Encoding(), Evidence: Evidence{Where: s.Kind + " “" + s.Key + "”", Text: h.Text}}, "")
 			}
+		}
+	}
+}
+
+// answered tells of cookies that somebody else's answer set, and that this browser
+// did not keep: another may.
+func (j *judge) answered(p *seen, v *chrome.Visit) {
+	for i := range j.all {
+		e := &j.all[i]
+		if e.Mark.Visit != v.N || j.party.own(e.URL.Host) {
+			continue
+		}
+		host, _ := split(e.URL.Host)
+		for _, c := range (&http.Response{Header: e.Answer}).Cookies() {
+			if slices.ContainsFunc(v.Cookies, func(k chrome.Cookie) bool { return k.Name == c.Name }) {
+				continue
+			}
+			who := j.vendor(e.URL)
+			life := "until the browser is closed"
+			if c.MaxAge > 0 {
+				life = "for " + days(time.Duration(c.MaxAge)*time.Second)
+			} else if c.Expires.After(v.Began) {
+				life = "for " + days(c.Expires.Sub(v.Began))
+			}
+			j.plainly(p, Finding{Kind: CookieKept, Severity: Know, To: host, What: fmt.Sprintf("cookie “%s”, kept %s", c.Name, life), Vendor: who.Name, Category: who.Category, BeforeConsent: !e.Mark.Consent,
+				Evidence: Evidence{Request: e.N, Where: "cookie", Text: c.Name}}, e.URL.String())
 		}
 	}
 }

@@ -187,7 +187,7 @@ func (p *patient) chose(page string, f chrome.Field) {
 			continue
 		}
 		name := called("", f)
-		if f.Type == "appointment" {
+		if f.Type == "appointment" && f.Label == "appointment" {
 			name = "the chosen appointment"
 		} else {
 			name = strings.Replace(name, "what was entered under", "what was chosen under", 1)

@@ -3,6 +3,8 @@ package trackers
 import (
 	"fmt"
 	"strings"
+
+	"quietroom/rooms/trackers/chrome"
 )
 
 // lawData is the day on which the sentences about the law were last compared
@@ -62,6 +64,9 @@ func say(f Finding) string {
 	case FormData, KeyLogging:
 		if strings.HasPrefix(f.What, "a script") {
 			return fmt.Sprintf("On your %s a script of %s listens to every key.", pageName(f.PageKind), whom(f))
+		}
+		if f.Evidence.Stage == string(chrome.Pressed) {
+			return fmt.Sprintf("When its button is pressed, your %s tells %s %s. The scan let nothing of that out.", pageName(f.PageKind), whom(f), the(what))
 		}
 		return fmt.Sprintf("%s told %s %s. Nothing had been sent.", page, whom(f), the(what))
 	case PageFact:

@@ -261,12 +261,16 @@ func (s *scan) one(ctx context.Context, t target) error {
 	s.front.offer(v)
 	s.banner = s.banner || v.Banner
 	if s.Consent != chrome.Ignore && s.banner {
-		if v, err = s.visit(ctx, p, chrome.Order{URL: s.withClicks(t.url), Answer: s.Consent, Fill: s.patient.fill}); err == nil && v.Answered != "" {
+		if v, err = s.visit(ctx, p, chrome.Order{URL: s.withClicks(t.url), Answer: s.Consent, Fill: s.patient.fill, Press: true}); err == nil && v.Answered != "" {
 			p.Answered = v.Answered
 		}
 		return err
 	}
-	_, err = s.visit(ctx, p, chrome.Order{URL: s.withClicks(t.url), Answer: chrome.Ignore})
+	o := chrome.Order{URL: s.withClicks(t.url), Answer: chrome.Ignore}
+	if p.Fields > 0 { // what is told only of visitors who came by an ad, and what a form's button would tell
+		o.Fill, o.Press = s.patient.fill, true
+	}
+	_, err = s.visit(ctx, p, o)
 	return err
 }
 

@@ -58,12 +58,13 @@ type Browser struct {
 	proxy   *Proxy
 	marks   marks // what was typed, for what must not be sent
 
-	run    context.Context
-	stop   context.CancelFunc
-	minds  [2]cdp.BrowserContextID // before the question about cookies, and after
-	visits int
-	starts int
-	guard  *watch
+	run     context.Context
+	stop    context.CancelFunc
+	minds   [2]cdp.BrowserContextID // before the question about cookies, and after
+	visits  int
+	allowed bool // the second mind said yes to a question about cookies
+	starts  int
+	guard   *watch
 }
 
 // Find returns the program and its version, or ErrMissing or ErrOld.
@@ -215,6 +216,7 @@ func (b *Browser) end() {
 // restart begins anew after a page took the browser with it.
 func (b *Browser) restart(ctx context.Context) error {
 	b.end()
+	b.allowed = false
 	return b.start(ctx)
 }
 

@@ -16,17 +16,20 @@ const (
 	Filling  Stage = "filling"  // fields are being filled
 	Waiting  Stage = "waiting"  // everything is filled, nothing is sent
 	Leaving  Stage = "leaving"  // the page is left
+	Pressed  Stage = "pressed"  // the form's button was pressed, and nothing of what followed was let out
 	Sent     Stage = "sent"     // a form that the owner marked as a test was sent
 )
 
 // Filled tells whether a field had been filled by then.
-func (s Stage) Filled() bool { return s == Filling || s == Waiting || s == Leaving || s == Sent }
+func (s Stage) Filled() bool {
+	return s == Filling || s == Waiting || s == Leaving || s == Pressed || s == Sent
+}
 
 // Mark says in which visit, and when in it.
 type Mark struct {
 	Visit   int // 0: before the first
 	Stage   Stage
-	Consent bool // the page's question about cookies was answered before
+	Consent bool // somebody allowed it, in answer to the page's question about cookies
 }
 
 // Exchange is one request that left the browser, as the proxy received it.
@@ -61,7 +64,7 @@ type Refusal string
 // The refusals.
 const (
 	Local  Refusal = "local"  // to this machine or its network
-	Held   Refusal = "held"   // it would have sent a form
+	Held   Refusal = "held"   // it would have sent what was typed
 	TooBig Refusal = "volume" // the visit had taken all that a visit may
 	Itself Refusal = "itself" // the browser asked its maker something; no page did
 )

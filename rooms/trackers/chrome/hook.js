@@ -1,5 +1,6 @@
 // Runs in every page and frame before the site's own scripts. It tells the scan
-// which doors of a browser are tried: it changes nothing that a script gets back.
+// which doors of a browser are tried: it changes nothing that a script gets back,
+// but that waiting is shorter, so that what waits before it sends is seen too.
 (() => {
 	const tell = globalThis.BINDING;
 	if (typeof tell !== 'function') return;
@@ -21,7 +22,7 @@
 			const n = (told.get(key) ?? 0) + 1;
 			told.set(key, n);
 			if (n > 1 || told.size > 200) return;
-			tell(JSON.stringify({ what, more: String(more).slice(0, 300), chain, at: location.href }));
+			tell(JSON.stringify({ what, more: String(more).slice(0, 4000), chain, at: location.href }));
 		} catch { /* a page that breaks Error tells nothing */ }
 	};
 	const wrap = (object, name, before) => {
@@ -61,6 +62,18 @@
 	// What would stop the scan, or ask the person.
 	for (const [object, name] of [[globalThis.Geolocation?.prototype, 'getCurrentPosition'], [globalThis.Geolocation?.prototype, 'watchPosition'], [globalThis.MediaDevices?.prototype, 'getUserMedia'],
 		[globalThis.MediaDevices?.prototype, 'getDisplayMedia'], [globalThis.Clipboard?.prototype, 'readText'], [globalThis.Notification, 'requestPermission'], [globalThis.Bluetooth?.prototype, 'requestDevice'], [globalThis.USB?.prototype, 'requestDevice']]) wrap(object, name, () => say('permission', name));
+	// What another party's page hands to this frame.
+	globalThis.addEventListener('message', (e) => {
+		if (e.origin === location.origin || e.origin === 'null') return;
+		let data;
+		try { data = typeof e.data === 'string' ? e.data : JSON.stringify(e.data); } catch { return; }
+		if (data && data.length < 4000) say('message', data);
+	}, true);
+	for (const name of ['setTimeout', 'setInterval']) {
+		const was = globalThis[name];
+		const now = { [name](f, wait, ...a) { const w = Number(wait) || 0; return was.call(globalThis, f, w > 1000 && w <= 30_000 ? 1000 + (w - 1000) / 10 : wait, ...a); } }[name];
+		try { Object.defineProperty(now, 'toString', { value: () => Function.prototype.toString.call(was) }); globalThis[name] = now; } catch { /* frozen */ }
+	}
 	wrap(globalThis, 'open', (a) => say('window', a[0] ?? ''));
 	globalThis.alert = () => {};
 	globalThis.confirm = () => false;

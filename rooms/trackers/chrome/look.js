@@ -1,7 +1,7 @@
 // Runs in a world of its own beside the page: it sees the page's elements, in
 // all frames and shadow trees, and the page does not see it.
 globalThis.qr ??= (() => {
-	const done = new WeakSet();
+	const done = new WeakSet(), released = new WeakSet();
 	const documents = (w = window, deep = 0, all = []) => {
 		try { if (w.document) all.push(w.document); } catch { return all; }
 		if (deep < 6) for (let i = 0; i < Math.min(w.frames.length, 40); i++) { try { documents(w.frames[i], deep + 1, all); } catch { /* elsewhere */ } }
@@ -41,10 +41,11 @@ globalThis.qr ??= (() => {
 		return x < 0 || y < 0 || x > innerWidth || y > innerHeight ? null : { x, y };
 	};
 	const skip = new Set(['hidden', 'submit', 'button', 'image', 'reset', 'file', 'color', 'range']);
-	const fields = 'input,textarea,select,[contenteditable=""],[contenteditable=true],[role=textbox]';
-	const press = (el) => { const p = at(el); if (!p) el.click(); return p; };
+	const fields = 'input,textarea,select,[contenteditable=""],[contenteditable=true],[contenteditable=plaintext-only],[role=textbox]';
+	const apart = (() => { try { return top !== window && !top.document; } catch { return true; } })(); // a frame of others: its points are not the window's
+	const press = (el) => { const p = apart ? null : at(el); if (!p) el.click(); return p; };
 	const slot = /\b\d{1,2}[:.]\d{2}\s*([ap]\.?m\.?)?\b|\b\d{1,2}\s*[ap]\.?m\.?\b/i;
-	const onward = /^(next|continue|go on|weiter|fortfahren|suivant|continuer|siguiente|continuar|avanti|continua|volgende|verder|n[aä]chste[rs]?)\b/i;
+	const onward = /^(next|continue|go on|proceed|begin|start|let.s (go|start|begin)|step [2-9]|[→›»>]$|weiter|fortfahren|suivant|continuer|siguiente|continuar|avanti|continua|volgende|verder|n[aä]chste[rs]?)\b/i;
 	const sends = /submit|send|book|confirm|request|schedule|pay|sign|log ?in|absenden|senden|buchen|anmelden|envoyer|enviar|reservar|invia/i;
 	const yes = /^(yes,? )?(i )?(accept|allow|agree|consent|akzeptieren|zustimmen|annehmen|einverstanden|accepter|j.accepte|aceptar|acepto|accetta|accetto|accepteren|akkoord)\b.*$|^(alle[sn]?|tout|todo|todas|tutti) (akzeptieren|annehmen|zulassen|accepter|autoriser|aceptar|accettare|accepteren)|^(ok|okay|got it|understood|verstanden|d.accord|de acuerdo)[.!]?$/i;
 	const no = /^(no,? )?(reject|decline|deny|refuse|disagree|ablehnen|verweigern|refuser|rechazar|denegar|rifiuta|weigeren|afwijzen)\b.*$|^(alle[sn]?|tout|todo|todas|tutti) (ablehnen|verweigern|refuser|rechazar|rifiutare|weigeren)|^(use |accept )?(only )?(strictly )?(necessary|essential|required)( cookies)?( only)?$|^(nur|uniquement|solo|alleen) |^continue without/i;
@@ -62,7 +63,9 @@ globalThis.qr ??= (() => {
 	};
 	return {
 		facts() {
-			const links = every('a[href],area[href]').slice(0, 3000).map((a) => ({ url: a.href, text: (words(a) || a.getAttribute('aria-label') || '').slice(0, 80) })).filter((l) => /^https?:/.test(l.url));
+			const scripted = every('[onclick*=location],[data-href],[data-url]').slice(0, 200).map((b) => ({ to: b.dataset.href ?? b.dataset.url ?? /location[^'"]*['"]([^'"]+)['"]/.exec(b.getAttribute('onclick') ?? '')?.[1], text: text(b) }))
+				.flatMap((b) => { try { return b.to ? [{ url: new URL(b.to, location.href).href, text: b.text }] : []; } catch { return []; } });
+			const links = every('a[href],area[href]').slice(0, 3000).map((a) => ({ url: a.href, text: (words(a) || a.getAttribute('aria-label') || '').slice(0, 80) })).concat(scripted).filter((l) => /^https?:/.test(l.url));
 			const forms = every('form').slice(0, 50).map((f) => ({ action: f.getAttribute('action') ? f.action + '' : '', method: f.method, fields: f.elements.length, personal: !!f.querySelector('input[type=email],input[type=tel],textarea,input[name*=name i],input[name*=mail i],input[name*=phone i]'), label: (f.getAttribute('aria-label') || f.id || f.name || '') + '' }));
 			return { title: document.title, lang: document.documentElement?.lang ?? '', url: location.href, links, forms, text: words(document.body).slice(0, 4000), password: every('input[type=password]').some(shown),
 				captcha: every('iframe[src*=recaptcha],iframe[src*=hcaptcha],iframe[src*="challenges.cloudflare"],.g-recaptcha,.h-captcha,.cf-turnstile').length > 0,
@@ -109,7 +112,7 @@ globalThis.qr ??= (() => {
 				el.focus();
 				try { el.select?.(); } catch { /* no text in it */ }
 				globalThis.qr.last = el;
-				return { ...f, at: el.getRootNode().activeElement === el && el.ownerDocument.hasFocus() ? null : at(el) };
+				return { ...f, at: el.getRootNode().activeElement === el && el.ownerDocument.hasFocus() || apart ? null : at(el) };
 			}
 			return null;
 		},
@@ -124,12 +127,26 @@ globalThis.qr ??= (() => {
 		reached() { try { return top !== window && !!top.document; } catch { return false; } },
 		rest() { globalThis.qr.last?.blur(); return true; },
 		has() { const el = globalThis.qr.last; return String(el?.value ?? words(el)); },
-		slot() { // an appointment to choose, that is no link and sends nothing
-			for (const b of every('button,[role=button],[role=radio],[role=option],[role=gridcell]').filter(shown)) {
-				if (done.has(b) || !slot.test(text(b)) || b.type === 'submit' && b.form) continue;
-				done.add(b);
-				return { chosen: text(b), at: press(b) };
+		choose() { // an appointment, a clinician, an answer: whatever can be chosen without sending
+			const fresh = (css) => every(css).filter((b) => !done.has(b) && !b.disabled && b.getAttribute('aria-disabled') !== 'true' && shown(b) && !(b.type === 'submit' && b.form) && !(b.tagName === 'A' && !/^(#|javascript:|$)/.test(b.getAttribute('href') ?? '')));
+			const take = (b, label, chosen = text(b)) => { done.add(b); return { label, chosen, at: press(b) }; };
+			const times = fresh('button,a,[role=button],[role=radio],[role=option],[role=gridcell]').filter((b) => slot.test(text(b)));
+			if (times.length) { times.forEach((b) => done.add(b)); return take(times[0], 'appointment'); }
+			for (const group of every('[role=radiogroup],[role=listbox]')) {
+				if (done.has(group)) continue;
+				const all = fresh('[role=radio],[role=option]').filter((o) => group.contains(o));
+				if (!all.length) continue;
+				done.add(group);
+				return take(all[Math.min(1, all.length - 1)], group.getAttribute('aria-label') || '');
 			}
+			const who = fresh('button,[role=button],a').filter((b) => /^(select|choose|pick|book with|w[aä]hlen|choisir|elegir)\b/i.test(text(b)));
+			if (who.length) {
+				who.forEach((b) => done.add(b));
+				const head = words(who[0].closest('li,article,section,tr,div')?.querySelector('h1,h2,h3,h4,h5,strong,b'));
+				return take(who[0], 'choice', head || text(who[0]));
+			}
+			const days = fresh('[role=gridcell] button,td button,[role=gridcell]').filter((b) => /^\d{1,2}$/.test(words(b)));
+			if (days.length && !globalThis.qr.day) { globalThis.qr.day = true; return take(days[days.length - 1], 'day'); }
 			return null;
 		},
 		onward() { // the button to a form's next step
@@ -148,11 +165,28 @@ globalThis.qr ??= (() => {
 			}
 			return null;
 		},
+		open() { // what brings a form up, on a page that shows none
+			if (every(fields).some((f) => !skip.has(f.type) && shown(f))) return null;
+			for (const b of every('button,[role=button],a[href^="#"]').filter(shown)) {
+				if (done.has(b) || b.form || inBanner(b) || !/book|appointment|contact|request|get started|schedule|sign ?up|subscribe|message|questionnaire|self.?test|quiz|chat|callback|call me/i.test(text(b))) continue;
+				done.add(b);
+				return { at: press(b) };
+			}
+			return null;
+		},
 		send() {
 			for (const b of every('button:not([type=button]),input[type=submit]').filter(shown)) if (b.form && b.form.elements.length > 1) return { text: text(b), at: press(b) };
 			return null;
 		},
-		hover() { const el = every('main *').find(shown); return el ? at(el) : null; },
+		release() { // what would send something, the forms' own buttons first
+			const all = buttons().filter((b) => !released.has(b) && !inBanner(b) && (b.tagName !== 'A' || /^(#|javascript:|$)/.test(b.getAttribute('href') ?? '')));
+			const filled = (b) => b.form && [...b.form.elements].some((e) => done.has(e) && !skip.has(e.type));
+			const pick = all.find((b) => filled(b) && b.type === 'submit') ?? all.find((b) => filled(b) && sends.test(text(b))) ?? all.find((b) => sends.test(text(b)) && !b.closest('nav,header,footer'));
+			if (!pick) return null;
+			released.add(pick);
+			return { text: text(pick), at: press(pick) };
+		},
+		hints() { return every('link[rel~=dns-prefetch],link[rel~=preconnect]').slice(0, 100).map((l) => l.href).filter(Boolean); },
 		storage() {
 			const all = [];
 			for (const d of documents()) {

@@ -28,6 +28,7 @@ func guardMemory(tab context.Context, most uint64) *watch {
 	go func() {
 		tick := time.NewTicker(300 * time.Millisecond)
 		defer tick.Stop()
+		ticks := 0
 		for {
 			select {
 			case <-w.done:
@@ -36,7 +37,8 @@ func guardMemory(tab context.Context, most uint64) *watch {
 				return
 			case <-tick.C:
 			}
-			now := memoryOf(process.Pid)
+			now := memoryOf(process.Pid, most, ticks%8 == 0)
+			ticks++
 			if now > w.peak.Load() {
 				w.peak.Store(now)
 			}

