@@ -85,7 +85,7 @@ func TestEveryPageOfTheHouse(t *testing.T) {
 		"home": "/", "evidence": "/evidence", "people": "/people", "doors": "/doors",
 		"patients": "/patients", "new-patient": "/patients/new", "chart": "/patients/" + patient,
 		"edit": "/patients/" + patient + "/edit", "looked": "/patients/" + patient + "/looked", "note": "/patients/" + patient + "/notes/new",
-		"kit": "/kit", "approve": approve, "mail": "/mail", "mail-server": "/mail/server", "sign-in-watch": "/signins",
+		"kit": "/kit", "approve": approve, "mail": "/mail", "mail-server": "/mail/server", "sign-in-watch": "/signins", "web-site": "/site",
 	} {
 		tab.EveryWay(h.URL+path, name, dir)
 	}

@@ -30,6 +30,7 @@ import (
 	"quietroom/rooms/identity/leaving"
 	"quietroom/rooms/mail"
 	"quietroom/rooms/signins"
+	"quietroom/rooms/trackers"
 	"quietroom/rooms/vault"
 )
 
@@ -52,6 +53,7 @@ type house struct {
 	backup   *backup.Backup
 	mail     *mail.Mail
 	signins  *signins.Signins
+	trackers *trackers.Trackers
 	mux      *web.Mux
 	named    atomic.Pointer[string] // see practiceName
 	layers   []layer.Layer
@@ -125,6 +127,7 @@ func (h *house) furnish(kept, watch, outbox seal.Key) {
 	h.mail = mail.New(mail.Config{DB: h.db, Now: h.now, Practice: h.ID, Outbox: outbox, Origin: h.Origin, MadeUp: h.MadeUp != nil, Addresses: mailboxes{h}, Name: people{h.identity}.Name})
 	h.identity.Notify, h.glass.Notify = h.mail.Notify, h.mail
 	h.signins = signins.New(signins.Config{DB: h.db, Now: h.now, Practice: h.ID, Key: watch, Mailboxes: mailboxes{h}, Name: people{h.identity}.Name})
+	h.trackers = trackers.New(trackers.Config{DB: h.db, Now: h.now, Scratch: scratch, Mail: trackers.SystemDNS{}, Local: h.MadeUp != nil, Name: people{h.identity}.Name, Log: h.log})
 	h.home = home.New(home.Config{
 		DB: h.db, Now: h.now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
 		Owner: h.identity.Sessions().IsOwner,
@@ -144,6 +147,7 @@ func (h *house) furnish(kept, watch, outbox seal.Key) {
 		h.backup.Layer(),
 		h.mail.Layer(),
 		h.signins.Layer(),
+		h.trackers.Layer(),
 	}
 
 	h.mux = web.NewMux(web.Config{Practice: h.practiceName, MadeUp: h.MadeUp != nil, Log: h.log})

@@ -59,6 +59,9 @@ func (s *scan) checks(ctx context.Context) (all []Check) {
 	return all
 }
 
+// noticeCheck is the name of the check for the notice.
+const noticeCheck = "notice of privacy practices"
+
 // noticeWords tell a link to the notice that a practice posts (45 CFR 164.520(c)(3)(i)).
 var noticeWords = regexp.MustCompile(`(?i)notice.{0,12}privacy.{0,3}practices?|privacy.{0,3}practices|hipaa.{0,12}(notice|privacy|polic)|\bnpp\b`)
 
@@ -68,12 +71,12 @@ func (s *scan) notice() Check {
 		for _, v := range p.visits {
 			for _, l := range v.Links {
 				if noticeWords.MatchString(l.Text) || noticeWords.MatchString(strings.NewReplacer("-", " ", "_", " ", "/", " ").Replace(l.URL)) {
-					return Check{"notice of privacy practices", Good, "A link to a Notice of Privacy Practices stands on " + p.URL + ".", ""}
+					return Check{noticeCheck, Good, "A link to a Notice of Privacy Practices stands on " + p.URL + ".", ""}
 				}
 			}
 		}
 	}
-	return Check{"notice of privacy practices", Needs, "No link to a Notice of Privacy Practices was found on the pages that were opened.", "If your practice has to give one, post it where visitors find it; most put a link at the foot of every page."}
+	return Check{noticeCheck, Needs, "No link to a Notice of Privacy Practices was found on the pages that were opened.", "If your practice has to give one, post it where visitors find it; most put a link at the foot of every page."}
 }
 
 // certificate looks at the site's own protection on the way.

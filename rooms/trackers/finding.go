@@ -148,7 +148,8 @@ type Result struct {
 	Findings  []Finding      `json:"findings"`
 	Receivers []Receiver     `json:"receivers"`
 	Checks    []Check        `json:"checks"`
-	Notes     []string       `json:"notes"` // what the scan could not see, this time
+	Notes     []string       `json:"notes"`               // what the scan could not see, this time
+	MadeWith  []string       `json:"made_with,omitempty"` // marks of what the site is made with
 	Data      Data           `json:"data"`
 
 	har   []byte
@@ -159,7 +160,7 @@ type Result struct {
 type Data struct {
 	Rules   string `json:"rules"`
 	Vendors string `json:"vendors"`
-	Law     string `json:"law"`
+	Law     string `json:"law"` // Laws
 }
 
 // Count returns how many findings are of a severity.

@@ -7,12 +7,6 @@ import (
 	"quietroom/rooms/trackers/chrome"
 )
 
-// lawData is the day on which the sentences about the law were last compared
-// with their sources: the HHS bulletin of 2024-03-18 on tracking technologies, of
-// which a part was vacated on 2024-06-20 (AHA v. Becerra, N.D. Tex.), and the
-// FTC's cases GoodRx, BetterHelp, Cerebral and Monument.
-const lawData = "2026-11-23"
-
 // pageNames are pages as people speak of them.
 var pageNames = map[string]string{
 	Booking: "booking page", Intake: "intake page", ContactUs: "contact page", SignIn: "sign-in page", Payment: "payment page", Thanks: "thank-you page",

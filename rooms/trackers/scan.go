@@ -352,6 +352,7 @@ func (s *scan) conclude() {
 		r.Pages = append(r.Pages, p.Page)
 	}
 	r.Receivers = append(r.Receivers, s.receivers(all)...)
+	r.MadeWith = s.madeWith(all)
 	r.har = archive(all, s.byVisit, r)
 	sum := sha256.Sum256(r.har)
 	r.HAR = hex.EncodeToString(sum[:])
@@ -384,6 +385,21 @@ func (s *scan) receivers(all []chrome.Exchange) []Receiver {
 	}
 	slices.SortFunc(list, func(a, b Receiver) int { return strings.Compare(a.Host, b.Host) })
 	return list
+}
+
+// madeWith are marks in the site's own addresses of what it is made with.
+func (s *scan) madeWith(all []chrome.Exchange) (marks []string) {
+	for _, e := range all {
+		if !s.party.own(e.URL.Host) {
+			continue
+		}
+		for _, m := range []string{"/wp-content/", "/wp-includes/", "/wp-json/"} {
+			if strings.Contains(e.URL.Path, m) && !slices.Contains(marks, m) {
+				marks = append(marks, m)
+			}
+		}
+	}
+	return marks
 }
 
 // notes say what this scan could not see.

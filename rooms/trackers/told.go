@@ -2,6 +2,7 @@ package trackers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -26,7 +27,7 @@ func Summary(r *Result) string {
 	case stop > 0:
 		return fmt.Sprintf("Test data typed on this site, or that somebody visits it as a patient, reached %s. Please have it stopped.", counted(len(who), "other party", "other parties"))
 	case fix > 0:
-		return fmt.Sprintf("Nothing that was typed left this site. %s should not stay so.", capital(counted(len(group(r, Fix)), "thing", "things")))
+		return fmt.Sprintf("Nothing that was typed left this site. %s should not stay so.", capital(counted(len(Told(r, Fix)), "thing", "things")))
 	case len(r.Receivers) == 0:
 		return fmt.Sprintf("On the %s that were opened, nobody else was told anything.", counted(looked, "page", "pages"))
 	}
@@ -35,36 +36,12 @@ func Summary(r *Result) string {
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// Told are the sentences of a severity, each once.
-func Told(r *Result, s Severity) []string {
-	var lines []string
-	for _, g := range group(r, s) {
-		line := g[0].Sentence
-		if n := len(g); n > 1 {
-			line += fmt.Sprintf(" Seen %d times.", n)
+// Told are the sentences of a severity: one for each page and party.
+func Told(r *Result, s Severity) (lines []string) {
+	for _, h := range Harms(r) {
+		if h.Severity == s && !slices.Contains(lines, h.Sentence) {
+			lines = append(lines, h.Sentence)
 		}
-		lines = append(lines, line)
 	}
 	return lines
-}
-
-// group puts findings that read the same together, in their order.
-func group(r *Result, s Severity) [][]Finding {
-	var order []string
-	by := map[string][]Finding{}
-	for _, f := range r.Findings {
-		if f.Severity != s {
-			continue
-		}
-		key := f.Page + "\n" + f.Sentence
-		if by[key] == nil {
-			order = append(order, key)
-		}
-		by[key] = append(by[key], f)
-	}
-	var all [][]Finding
-	for _, key := range order {
-		all = append(all, by[key])
-	}
-	return all
 }
