@@ -31,6 +31,7 @@ import (
 	"quietroom/rooms/mail"
 	"quietroom/rooms/signins"
 	"quietroom/rooms/trackers"
+	"quietroom/rooms/training"
 	"quietroom/rooms/vault"
 )
 
@@ -54,6 +55,7 @@ type house struct {
 	mail     *mail.Mail
 	signins  *signins.Signins
 	trackers *trackers.Trackers
+	training *training.Training
 	mux      *web.Mux
 	named    atomic.Pointer[string] // see practiceName
 	layers   []layer.Layer
@@ -95,7 +97,7 @@ func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err
 	if err != nil {
 		return nil, err
 	}
-	h.furnish(key.Another("kept"), key.Another("signins"), outbox)
+	h.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), outbox)
 	for _, l := range h.layers {
 		if l.Schema == nil {
 			continue
@@ -108,7 +110,7 @@ func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err
 }
 
 // furnish makes the rooms and hands each the neighbours it needs.
-func (h *house) furnish(kept, watch, outbox seal.Key) {
+func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
 	h.identity = identity.New(identity.Config{DB: h.db, Anchor: h.settings, Now: h.now, MadeUp: h.MadeUp != nil, Origin: h.Origin, KeptKey: kept})
 	h.glass = glass.New(glass.Config{DB: h.db, Identity: h.identity, Ledger: h.ledger, House: h.settings, Now: h.now})
 	v := vault.Config{DB: h.db, Blobs: h.blobs, Ledger: h.ledger, Keys: h.identity, Glass: h.glass, Practice: h.ID, Now: h.now}
@@ -128,6 +130,7 @@ func (h *house) furnish(kept, watch, outbox seal.Key) {
 	h.identity.Notify, h.glass.Notify = h.mail.Notify, h.mail
 	h.signins = signins.New(signins.Config{DB: h.db, Now: h.now, Practice: h.ID, Key: watch, Mailboxes: mailboxes{h}, Name: people{h.identity}.Name})
 	h.trackers = trackers.New(trackers.Config{DB: h.db, Now: h.now, Scratch: scratch, Mail: trackers.SystemDNS{}, Local: h.MadeUp != nil, Name: people{h.identity}.Name, Log: h.log})
+	h.training = h.newTraining(learn)
 	h.home = home.New(home.Config{
 		DB: h.db, Now: h.now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
 		Owner: h.identity.Sessions().IsOwner,
@@ -148,6 +151,7 @@ func (h *house) furnish(kept, watch, outbox seal.Key) {
 		h.mail.Layer(),
 		h.signins.Layer(),
 		h.trackers.Layer(),
+		h.training.Layer(),
 	}
 
 	h.mux = web.NewMux(web.Config{Practice: h.practiceName, MadeUp: h.MadeUp != nil, Log: h.log})

@@ -179,7 +179,7 @@ func fillHouse(ctx context.Context, dir, database string, m backup.Manifest) (er
 	if h.ledger, err = ledger.Open(ctx, h.db, key, h.now); err != nil {
 		return err
 	}
-	h.furnish(key.Another("kept"), key.Another("signins"), seal.NewKey()) // no outgoing mail is in a backup
+	h.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), seal.NewKey()) // no outgoing mail is in a backup
 	for _, l := range h.layers {
 		if version, ok := m.Versions[l.Name]; ok && l.Schema != nil {
 			if err := h.db.Migrate(ctx, l.Name, upTo{l.Schema, version}); err != nil {

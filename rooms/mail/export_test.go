@@ -29,7 +29,7 @@ func (m *Mail) Woken() bool {
 
 // Compose writes a message as it travels.
 func Compose(to, subject, text, link, number, sender, origin string, queued time.Time) ([]byte, error) {
-	return compose(letter{to, subject, text, link}, number, sender, origin, queued)
+	return compose(letter{To: to, Subject: subject, Text: text, Link: link}, number, sender, origin, queued)
 }
 
 // Settings for Accept.

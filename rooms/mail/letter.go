@@ -23,6 +23,9 @@ type letter struct {
 	Subject string `json:"subject"`
 	Text    string `json:"text"`
 	Link    string `json:"link,omitempty"`
+	From    string `json:"from,omitempty"` // display name, of a practice message
+	HTML    string `json:"html,omitempty"` // the same text, of a practice message
+	Mark    string `json:"mark,omitempty"` // by which a practice message is known; empty: a notice
 }
 
 const (
@@ -69,6 +72,9 @@ const foot = "Quietroom sent this by itself. It never asks for a code, a passwor
 func compose(l letter, number, sender, origin string, queued time.Time) ([]byte, error) {
 	if smtp.Check(l.To) != nil || smtp.Check(sender) != nil || !oneLine(l.Subject) {
 		return nil, errNotice
+	}
+	if l.Mark != "" {
+		return composePractice(l, number, sender, queued)
 	}
 	_, domain, _ := strings.Cut(sender, "@")
 	var b bytes.Buffer

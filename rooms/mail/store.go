@@ -39,7 +39,7 @@ func (m *Mail) Notify(ctx context.Context, tx *store.Tx, n layer.Notice) error {
 	now := m.Now()
 	for _, address := range to {
 		l := letter{To: address, Subject: n.Subject, Text: n.Text, Link: n.Link}
-		if err := m.queue(ctx, tx, n.To, l, now, now); err != nil {
+		if _, err := m.queue(ctx, tx, n.To, l, now, now); err != nil {
 			return err
 		}
 	}
@@ -63,21 +63,21 @@ func (m *Mail) addresses(ctx context.Context, p id.Person) (to []string, err err
 	return to, nil
 }
 
-func (m *Mail) queue(ctx context.Context, tx *store.Tx, p id.Person, l letter, queued, next time.Time) error {
+func (m *Mail) queue(ctx context.Context, tx *store.Tx, p id.Person, l letter, queued, next time.Time) (number string, err error) {
 	number, lane := string(id.New[id.Record]()), ""
 	if l.To != "" {
 		lane = m.lane(l.To)
 	}
 	box, err := m.seal("notice", number, l)
 	if err != nil {
-		return err
+		return "", err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO mail_queue (letter, person, lane, box, queued, next) VALUES ($1, $2, $3, $4, $5, $6)`,
 		number, string(p), lane, box, queued.UnixMilli(), next.UnixMilli())
 	if err != nil {
-		return fmt.Errorf("queue a notice: %w", err)
+		return "", fmt.Errorf("queue a notice: %w", err)
 	}
-	return nil
+	return number, nil
 }
 
 func (m *Mail) seal(kind, record string, v any) ([]byte, error) {
@@ -182,7 +182,7 @@ func (m *Mail) writeOne(ctx context.Context, tx *store.Tx, o outcome) error {
 		for _, address := range o.to {
 			l := o.l
 			l.To = address
-			if err := m.queue(ctx, tx, o.person, l, o.queued, now); err != nil {
+			if _, err := m.queue(ctx, tx, o.person, l, o.queued, now); err != nil {
 				return err
 			}
 		}
