@@ -49,6 +49,7 @@ type Options struct {
 	Mail    MailRecords                                            // nil: the domain's records are not looked at
 	Alias   func(ctx context.Context, host string) (string, error) // the name that a name stands for; the system's resolver if nil
 	Step    func(Progress)
+	Most    time.Duration // for one visit of a page; 25 seconds if zero
 
 	naive bool // find only what is sent as it was typed; for the drill, which must then fail
 }
@@ -255,10 +256,10 @@ func (s *scan) one(ctx context.Context, t target) error {
 	}
 	s.describe(p, t, v)
 	s.pages = append(s.pages, p)
+	s.front.offer(v) // also of a page that did not come to an end
 	if err != nil || v.Problem != "" {
 		return err
 	}
-	s.front.offer(v)
 	s.banner = s.banner || v.Banner
 	if s.Consent != chrome.Ignore && s.banner {
 		if v, err = s.visit(ctx, p, chrome.Order{URL: s.withClicks(t.url), Answer: s.Consent, Fill: s.patient.fill, Press: true}); err == nil && v.Answered != "" {
@@ -281,6 +282,7 @@ func (s *scan) visit(ctx context.Context, p *seen, o chrome.Order) (*chrome.Visi
 			s.Step(Progress{Done: len(s.pages), Total: s.total(), Page: p.URL, Stage: st})
 		}
 	}
+	o.Most = s.Most
 	fill := o.Fill
 	if fill != nil {
 		o.Fill = func(f chrome.Field) (string, bool) {

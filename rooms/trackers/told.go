@@ -9,10 +9,15 @@ import (
 // Summary is the first sentence of a report.
 func Summary(r *Result) string {
 	stop, fix := r.Count(Stop), r.Count(Fix)
-	who := map[string]bool{}
+	var who []string
+	typed := false
 	for _, f := range r.Findings {
-		if f.Severity == Stop && f.To != "" {
-			who[whom(f)] = true
+		if f.Severity != Stop {
+			continue
+		}
+		typed = typed || f.Kind == FormData || f.Kind == KeyLogging || f.Kind == SessionReplay || f.Kind == Relay
+		if name := whom(f); f.To != "" && !slices.Contains(who, name) {
+			who = append(who, name)
 		}
 	}
 	looked := 0
@@ -24,8 +29,10 @@ func Summary(r *Result) string {
 	switch {
 	case looked == 0:
 		return "No page could be looked at, so we do not know what the site tells others."
+	case stop > 0 && typed:
+		return fmt.Sprintf("What was typed on this site reached %s. Please have it stopped.", listed(who))
 	case stop > 0:
-		return fmt.Sprintf("Test data typed on this site, or that somebody visits it as a patient, reached %s. Please have it stopped.", counted(len(who), "other party", "other parties"))
+		return fmt.Sprintf("This site told %s that somebody visits it as a patient. Please have it stopped.", listed(who))
 	case fix > 0:
 		return fmt.Sprintf("Nothing that was typed left this site. %s should not stay so.", capital(counted(len(Told(r, Fix)), "thing", "things")))
 	case len(r.Receivers) == 0:

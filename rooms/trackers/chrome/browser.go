@@ -62,6 +62,7 @@ type Browser struct {
 	stop    context.CancelFunc
 	minds   [2]cdp.BrowserContextID // before the question about cookies, and after
 	visits  int
+	slow    float64 // by how much this machine is slower than one that starts a browser at once; 1 to 4
 	allowed bool // the second mind said yes to a question about cookies
 	starts  int
 	guard   *watch
@@ -147,7 +148,7 @@ func (b *Browser) launch(ctx context.Context) error {
 	}
 	run, stop := chromedp.NewExecAllocator(context.WithoutCancel(ctx), b.options(dir)...)
 	tab, _ := chromedp.NewContext(run)
-	begun := make(chan error, 1)
+	begun, since := make(chan error, 1), time.Now()
 	go func() { begun <- chromedp.Do(tab) }() // no timeout on the first: it would end the browser
 	select {
 	case err := <-begun:
@@ -163,6 +164,7 @@ func (b *Browser) launch(ctx context.Context) error {
 		return errors.New("the browser did not start within a minute")
 	}
 	b.run, b.stop = tab, stop
+	b.slow = min(max(time.Since(since).Seconds()/4, 1), 4)
 	b.guard = guardMemory(tab, b.conf.MostBytes)
 	_, _ = chromedp.CallBrowser(tab, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{Behavior: browser.SetDownloadBehaviorBehaviorDeny})
 	for i := range b.minds {

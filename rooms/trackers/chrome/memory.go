@@ -26,7 +26,7 @@ func guardMemory(tab context.Context, most uint64) *watch {
 	}
 	process := c.Browser.Process()
 	go func() {
-		tick := time.NewTicker(300 * time.Millisecond)
+		tick := time.NewTicker(500 * time.Millisecond)
 		defer tick.Stop()
 		ticks := 0
 		for {

@@ -89,7 +89,7 @@ func (b *Browser) Visit(ctx context.Context, o Order) (*Visit, error) {
 	if o.Answer == Accept || o.Answer == Reject {
 		mind = 1
 	}
-	live, cancel := context.WithTimeout(ctx, o.Most)
+	live, cancel := context.WithTimeout(ctx, time.Duration(float64(o.Most)*b.slow))
 	defer cancel()
 	err := b.visit(live, o, v, mind)
 	v.Took = time.Since(began)
