@@ -63,7 +63,7 @@ type Browser struct {
 	minds   [2]cdp.BrowserContextID // before the question about cookies, and after
 	visits  int
 	slow    float64 // by how much this machine is slower than one that starts a browser at once; 1 to 4
-	allowed bool // the second mind said yes to a question about cookies
+	allowed bool    // the second mind said yes to a question about cookies
 	starts  int
 	guard   *watch
 }
