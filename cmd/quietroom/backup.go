@@ -22,6 +22,7 @@ import (
 type backupOptions struct {
 	dir, name, user, secret, region, key, known, keep string
 	agreement, contact, because, out                  string
+	unlock                                            string
 	outside, json                                     bool
 	up, every                                         int
 }
@@ -42,10 +43,11 @@ func (o *backupOptions) add(f *flag.FlagSet) {
 	f.StringVar(&o.because, "because", "", "add, word: why it is no business associate")
 	f.IntVar(&o.every, "every", 0, "schedule: minutes between backups")
 	f.StringVar(&o.keep, "keep", "", "schedule: how long records are kept, in words")
+	f.StringVar(&o.unlock, "unlock", "", "keys: a file that holds a personal code; - reads it from standard input")
 	f.StringVar(&o.out, "out", "", "sheet: write it to a file outside the house")
 }
 
-const backupWords = "run (or nothing), add folder|sftp|s3|rest PLACE, list, prove, expire, sheet, schedule, word, remove"
+const backupWords = "run (or nothing), add folder|sftp|s3|rest PLACE, list, prove, keys, expire, sheet, schedule, word, remove"
 
 func backupCommand(ctx context.Context, c *call) error {
 	var o backupOptions
@@ -54,11 +56,11 @@ func backupCommand(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	if o.dir == "" || len(words) > 0 && !slices.Contains([]string{"run", "add", "list", "prove", "expire", "sheet", "schedule", "word", "remove"}, words[0]) {
+	if o.dir == "" || len(words) > 0 && !slices.Contains([]string{"run", "add", "list", "prove", "keys", "expire", "sheet", "schedule", "word", "remove"}, words[0]) {
 		return usage("back up which house? quietroom backup --dir D. It also knows: %s", backupWords)
 	}
 	// A served house reads files by the names that this process gives.
-	for _, f := range []*string{&o.secret, &o.key, &o.known, &o.out} {
+	for _, f := range []*string{&o.secret, &o.key, &o.known, &o.out, &o.unlock} {
 		if *f, err = absolute(*f); err != nil {
 			return err
 		}
@@ -72,7 +74,7 @@ func backupCommand(ctx context.Context, c *call) error {
 	c.flags.Visit(func(f *flag.Flag) {
 		value := f.Value.String()
 		switch f.Name {
-		case "secret", "key", "known", "out":
+		case "secret", "key", "known", "out", "unlock":
 			value, _ = absolute(value)
 		}
 		args = append(args, "--"+f.Name+"="+value)
@@ -86,6 +88,7 @@ type backupResult struct {
 	Places  []backup.Outcome `json:"places,omitempty"`
 	Proof   *backup.Proof    `json:"proof,omitempty"`
 	Expired *backup.Expired  `json:"expired,omitempty"`
+	Keys    *backup.Opening  `json:"keys,omitempty"`
 	TookMS  int64            `json:"took_ms"`
 }
 
@@ -114,6 +117,10 @@ func backupInHouse(ctx context.Context, h *house, c *call) error {
 		var p backup.Proof
 		p, err = h.backup.Prove(ctx, nil)
 		r.Proof, r.Held = &p, p.Held
+	case "keys":
+		var k backup.Opening
+		k, err = h.tryKeys(ctx, c, o.unlock)
+		r.Keys, r.Held = &k, k.Failed == 0
 	case "expire":
 		var e backup.Expired
 		e, err = h.backup.Expire(ctx)
@@ -180,6 +187,13 @@ func printBackup(w io.Writer, r backupResult) {
 			fmt.Fprintln(w, "It does not hold:", f)
 		}
 	}
+	if k := r.Keys; k != nil {
+		fmt.Fprintf(w, "%s of %s keys opened this week; %s wait for %s.\n%s of the %s in the newest copy that was brought back are among them, byte for byte.\n",
+			grouped(k.Opened), grouped(k.All), grouped(k.Waiting), strings.Join(append(k.Wait, "nobody")[:max(1, len(k.Wait))], ", "), grouped(k.Same), grouped(k.Restored))
+		if k.Failed > 0 {
+			fmt.Fprintf(w, "%s keys do not open with the keys of the people they are meant for.\n", grouped(k.Failed))
+		}
+	}
 	if e := r.Expired; e != nil {
 		fmt.Fprintf(w, "%d copies of keys read back. Gone: %d copies of keys, %d states of records.\n", e.Verified, e.Keys, e.Records)
 		if e.Waits != "" {
@@ -189,6 +203,16 @@ func printBackup(w io.Writer, r backupResult) {
 			fmt.Fprintf(w, "These places were not reachable: %s.\n", strings.Join(e.Unreachable, ", "))
 		}
 	}
+}
+
+// tryKeys opens, with one person's keys, every key that they reach.
+func (h *house) tryKeys(ctx context.Context, c *call, file string) (k backup.Opening, err error) {
+	ctx, done, err := h.unlock(ctx, c, file)
+	if err != nil {
+		return k, err
+	}
+	defer done()
+	return h.backup.TryKeys(ctx)
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

@@ -155,7 +155,7 @@ func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
 	}
 
 	h.mux = web.NewMux(web.Config{Practice: h.practiceName, MadeUp: h.MadeUp != nil, Log: h.log})
-	h.mux.SetSessions(h.glass.Sessions(h.identity.Sessions()))
+	h.mux.SetSessions(h.backup.Sessions(h.glass.Sessions(h.identity.Sessions())))
 	for _, l := range h.layers {
 		if l.Mount != nil {
 			l.Mount(h.mux)

@@ -19,6 +19,7 @@ import (
 	"quietroom/ground/store"
 	"quietroom/ground/store/blobs/disk"
 	"quietroom/rooms/backup"
+	"quietroom/rooms/vault"
 )
 
 // What the backup room needs of the house, and how a house is made of what came back.
@@ -33,7 +34,7 @@ func streams(table string) backup.Stream {
 		"backup_drill_key":
 		return backup.Wraps
 	case "mail_queue", "mail_proposal", // on their way out
-		"home_evidence", "home_count": // measured anew every minute
+		"backup_keys", "backup_restored", "home_evidence", "home_count": // measured anew every minute
 		return backup.None
 	}
 	return backup.Records
@@ -47,6 +48,15 @@ func (h *house) newBackup(kept seal.Key) *backup.Backup {
 		Free: freeSpace, Stream: streams, Head: h.ledger.Head, Root: h.Root, Name: h.practiceName, Erased: h.vault.Erased,
 		Check: func(ctx context.Context, dir string, m backup.Manifest, erased []id.Patient, look func(*store.DB) error) (backup.Checked, error) {
 			return makeHouse(ctx, dir, "house.db", m, erased, look)
+		},
+		Keys: triedKeys{h.vault},
+		TeamName: func(ctx context.Context, team id.Team) string {
+			if r, err := h.identity.Roster(ctx); err == nil {
+				if t, ok := r.Team(string(team)); ok {
+					return t.Name
+				}
+			}
+			return ""
 		},
 		Person: func(ctx context.Context) string {
 			name, _ := h.identity.Name(ctx, id.From(ctx).Person)
@@ -276,4 +286,15 @@ func makeHouse(ctx context.Context, dir, database string, m backup.Manifest, era
 		find("%s large records came back without their content.", grouped(n))
 	}
 	return c, nil
+}
+
+// triedKeys is the vault, whose keys are tried and never handed out.
+type triedKeys struct{ *vault.Vault }
+
+func (t triedKeys) TryKeys(ctx context.Context, team id.Team, after string, each func(backup.KeySum, error) bool) (string, error) {
+	return t.Vault.TryKeys(ctx, team, after, func(s vault.KeySum, err error) bool { return each(backup.KeySum(s), err) })
+}
+
+func (t triedKeys) KeySums(ctx context.Context, db *store.DB) (map[id.Team][]backup.KeySum, error) {
+	return t.Vault.KeySums(ctx, db)
 }

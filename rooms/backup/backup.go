@@ -69,7 +69,8 @@ type Config struct {
 	Incident func(context.Context) (bool, error)                                                                                 // something is being looked into: nothing expires. Optional
 	Check    func(ctx context.Context, dir string, m Manifest, erased []id.Patient, look func(*store.DB) error) (Checked, error) // makes a house of what came back, and looks at it
 	Person   func(context.Context) string                                                                                        // the name of who acts, for what is somebody's word
-	Opened   func(context.Context) (Opening, error)                                                                              // keys that people opened this week; optional
+	Keys     Keys                                                                                                                // the vault. Optional
+	TeamName func(context.Context, id.Team) string                                                                               // as people read it. Optional
 }
 
 // Checked is what a house that was brought back showed.
@@ -81,19 +82,14 @@ type Checked struct {
 	Findings []string `json:"findings,omitempty"`
 }
 
-// Opening counts the wrapped keys that people's own keys opened.
-type Opening struct {
-	Opened, All int
-	Wait        []string // whose sign-in the rest waits for
-}
-
 // Backup is the room. See New.
 type Backup struct {
 	Config
-	pages *web.Pages
-	one   sync.Mutex // one run, proof or expiry at a time
-	now   progress
-	weak  bool // see Weaken
+	pages  *web.Pages
+	one    sync.Mutex // one run, proof or expiry at a time
+	now    progress
+	weak   bool // see Weaken
+	rounds rounds
 }
 
 // New makes the room; its tables exist after store.Migrate with Layer().Schema.

@@ -84,8 +84,8 @@ func (b *Backup) standing(ctx context.Context) (s standing, err error) {
 	if s.proofs, err = b.Proofs(ctx, 1); err != nil {
 		return s, err
 	}
-	if b.Opened != nil {
-		o, err := b.Opened(ctx)
+	if b.Keys != nil {
+		o, err := b.opening(ctx)
 		if err != nil {
 			return s, err
 		}
@@ -206,11 +206,17 @@ func (b *Backup) opened(s standing) layer.Evidence {
 	e.Why = fmt.Sprintf("It came back from %s into an empty house: %s facts, %s records and the list of people are the ones that were saved, and %d of %d drill records opened. Whether patients’ records open only their own people’s keys can show.",
 		p.Target, grouped(int(p.Checked.Facts)), grouped(p.Checked.Records), p.Drill, drillRecords)
 	if s.opening != nil && s.opening.All > 0 {
-		e.Text = strings.TrimSuffix(e.Text, ".") + fmt.Sprintf("; %s of %s keys opened", grouped(s.opening.Opened), grouped(s.opening.All))
-		if wait := s.opening.All - s.opening.Opened; wait > 0 && len(s.opening.Wait) > 0 {
-			e.Text += fmt.Sprintf(", %s wait for %s", grouped(wait), listed(s.opening.Wait))
+		o := s.opening
+		e.Text = strings.TrimSuffix(e.Text, ".") + fmt.Sprintf("; %s of %s keys opened", grouped(o.Opened), grouped(o.All))
+		if o.Waiting > 0 {
+			e.Text += fmt.Sprintf(", %s wait for %s", grouped(o.Waiting), listed(o.Wait))
 		}
 		e.Text += "."
+		e.Why += fmt.Sprintf(" Keys were opened here, with the keys of people who were signed in this week; %s of the %s in the copy that came back are the same, byte for byte.", grouped(o.Same), grouped(o.Restored))
+		if o.Failed > 0 {
+			e.State, e.Fix, e.Minutes = layer.Urgent, "Ask whoever looks after the server to bring the house back from a backup", 30
+			e.Text = fmt.Sprintf("%s of %s keys do not open with the keys of the people they are meant for.", grouped(o.Failed), grouped(o.All))
+		}
 	}
 	if len(p.Skipped) > 0 {
 		e.Why += " Passed over: " + strings.Join(p.Skipped, "; ") + "."

@@ -196,6 +196,15 @@ func (b *Backup) proveAt(ctx context.Context, t Target, l look, p *Proof, tell f
 		if err != nil {
 			return err
 		}
+		if b.Keys != nil {
+			sums, err := b.Keys.KeySums(ctx, db)
+			if err != nil {
+				return err
+			}
+			if err := b.keepRestored(ctx, p.At, sums); err != nil {
+				return err
+			}
+		}
 		p.Drill, err = openDrill(ctx, db, b.Secret, b.Practice)
 		if err != nil || p.Drill != drillRecords {
 			find("%d of %d drill records opened.", p.Drill, drillRecords)
