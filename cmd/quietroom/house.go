@@ -62,51 +62,77 @@ type house struct {
 	served   atomic.Bool  // people come in through a browser
 	late     atomic.Int64 // by how much the clock of a trial house was put forward
 	reserve  int64        // bytes of the disk that stay free for facts; see door
+	inPlace  bool         // its tables are changed where they lie: it is a copy, or new
+	updated  *updated     // it was brought up to date, and is not settled yet
 }
 
 // openHouse takes a house's directory for this process and opens all its rooms.
 // store.ErrLocked if another process has it.
-func openHouse(ctx context.Context, dir string, log *slog.Logger) (_ *house, err error) {
+func openHouse(ctx context.Context, dir string, log *slog.Logger) (*house, error) {
 	s, err := readSettings(dir)
 	if err != nil {
 		return nil, err
 	}
-	h := &house{settings: s, log: log, reserve: 64 << 20}
+	return openWith(ctx, &house{settings: s, log: log, reserve: 64 << 20})
+}
+
+// openWith opens a house that has its settings. One that does not open after an
+// update is put back as it was.
+func openWith(ctx context.Context, h *house) (_ *house, err error) {
 	defer func() {
 		if err != nil {
+			was, held := h.updated != nil, h.held
+			h.held = nil
 			h.close()
+			if was {
+				err = errors.Join(fmt.Errorf("%w: %w", errUpdate, err), h.putBack())
+			}
+			if held != nil {
+				held.Release()
+			}
 		}
 	}()
-	if h.held, err = store.Lock(dir); err != nil {
+	if h.held, err = store.Lock(h.dir); err != nil {
 		return nil, err
 	}
-	if h.db, err = store.Open(ctx, s.database()); err != nil {
+	if err := h.putBack(); err != nil {
 		return nil, err
 	}
-	if h.blobs, err = s.shelf(ctx); err != nil {
+	if err := h.open(ctx); err != nil {
 		return nil, err
 	}
-	key, err := readLedgerKey(dir)
+	if err := h.migrate(ctx); err != nil {
+		return nil, err
+	}
+	return h, h.settle(ctx)
+}
+
+// open opens the database and makes the rooms.
+func (h *house) open(ctx context.Context) (err error) {
+	if h.db, err = store.Open(ctx, h.database()); err != nil {
+		return err
+	}
+	if h.blobs, err = h.shelf(ctx); err != nil {
+		return err
+	}
+	if !h.inPlace {
+		if err := h.bringUpToDate(ctx); err != nil {
+			return err
+		}
+	}
+	key, err := readLedgerKey(h.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if h.ledger, err = ledger.Open(ctx, h.db, key, time.Now); err != nil {
-		return nil, err
+		return err
 	}
-	outbox, err := readOutboxKey(dir)
+	outbox, err := readOutboxKey(h.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	h.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), outbox)
-	for _, l := range h.layers {
-		if l.Schema == nil {
-			continue
-		}
-		if err := h.db.Migrate(ctx, l.Name, l.Schema); err != nil {
-			return nil, err
-		}
-	}
-	return h, nil
+	return nil
 }
 
 // furnish makes the rooms and hands each the neighbours it needs.

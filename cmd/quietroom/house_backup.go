@@ -235,7 +235,11 @@ func makeHouse(ctx context.Context, dir, database string, m backup.Manifest, era
 	if err := fillHouse(ctx, dir, database, m); err != nil {
 		return c, err
 	}
-	h, err := openHouse(ctx, dir, slog.New(slog.DiscardHandler))
+	s, err := readSettings(dir)
+	if err != nil {
+		return c, err
+	}
+	h, err := openWith(ctx, &house{settings: s, log: slog.New(slog.DiscardHandler), inPlace: true})
 	if err != nil {
 		return c, err
 	}

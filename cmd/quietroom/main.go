@@ -42,6 +42,7 @@ func commands() []command {
 		{"backup", "save the house, and open a backup again: " + backupWords, "quietroom backup --dir D", backupCommand},
 		{"restore", "bring a house back from a backup, with its recovery sheet", "quietroom restore --kit sheet.txt --dir D", restoreCommand},
 		{"site-scan", "say what a web site tells others about the people who visit it", "quietroom site-scan https://your-practice.example --out report", siteScanCommand},
+		{"update-check", "say what this program would change in a house, after trying it on a copy", "quietroom update-check --dir D", updateCheckCommand},
 		{"doctor", "say what this machine lacks, and how to mend it", "quietroom doctor --dir D", doctorCommand},
 		{"version", "print the version", "quietroom version", versionCommand},
 	}

@@ -22,6 +22,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -52,6 +53,9 @@ type Ledger struct {
 	held  int              // writes in known
 	sure  int64            // the size of a head whose signature this process has checked
 }
+
+// Schema are the ledger's tables, which Open brings up to date.
+func Schema() fs.FS { return schema }
 
 // Open brings the ledger's tables up to date. With a signing key, a new ledger
 // gets its first head, of no facts. With a verifier alone the ledger can be

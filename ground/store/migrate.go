@@ -132,3 +132,37 @@ func readMigrations(fsys fs.FS, kind Kind) ([]migration, error) {
 	}
 	return steps, nil
 }
+
+// Versions are the versions of all rooms' tables; empty for a new database. It
+// changes nothing.
+func (db *DB) Versions(ctx context.Context) (map[string]int, error) {
+	versions := map[string]int{}
+	var there bool
+	query := `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'store_versions')`
+	if db.kind == Postgres {
+		query = `SELECT to_regclass('store_versions') IS NOT NULL`
+	}
+	if err := db.QueryRowContext(ctx, query).Scan(&there); err != nil || !there {
+		return versions, err
+	}
+	rows, err := db.QueryContext(ctx, `SELECT room, MAX(version) FROM store_versions GROUP BY room`)
+	if err != nil {
+		return nil, fmt.Errorf("read versions: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var room string
+		var n int
+		if err := rows.Scan(&room, &n); err != nil {
+			return nil, fmt.Errorf("read versions: %w", err)
+		}
+		versions[room] = n
+	}
+	return versions, rows.Err()
+}
+
+// Newest is the version to which Migrate would bring a room's tables.
+func (db *DB) Newest(fsys fs.FS) (int, error) {
+	steps, err := readMigrations(fsys, db.kind)
+	return len(steps), err
+}
