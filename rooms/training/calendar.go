@@ -9,7 +9,8 @@ import (
 // does, and never on a federal holiday (5 U.S.C. 6103).
 const (
 	opens  = 9 * 60     // minutes of the day
-	closes = 16*60 + 30 // no message begins later
+	closes = 16*60 + 30 // none is planned later
+	ends   = 17 * 60    // none goes out later
 	hours  = closes - opens
 )
 
@@ -72,7 +73,7 @@ func holiday(day time.Time) bool {
 func atWork(at time.Time, z *time.Location) bool {
 	at = at.In(z)
 	minute := at.Hour()*60 + at.Minute()
-	return working(at) && minute >= opens && minute <= closes
+	return working(at) && minute >= opens && minute <= ends
 }
 
 // workdays are the working days from a moment on, before another.

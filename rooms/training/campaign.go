@@ -26,6 +26,7 @@ const (
 	actsFor  = 60 * 24 * time.Hour // how long its link counts anything
 	kept     = 400 * 24 * time.Hour
 	atOnce   = 400 // queued in one round
+	spare    = 2   // working days at the end of a month on which none is planned
 	refusals = 3   // refused by rule in a row: then it is held back until a person looks
 )
 
@@ -137,6 +138,9 @@ func (t *Training) draft(p Person, past []practice, s settings, now time.Time) (
 	days := workdays(from, to, z)
 	if len(days) == 0 {
 		return m, false
+	}
+	if len(days) > spare { // a server that is away for a day must not make it miss the month
+		days = days[:len(days)-spare]
 	}
 	month := monthOf(now, z)
 	day := days[t.draw(len(days), "day", string(p.ID), month)]

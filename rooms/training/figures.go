@@ -213,5 +213,10 @@ func (t *Training) stopPlanned(ctx context.Context) error {
 	})
 }
 
-// QuickestMinutes is the quickest first report, in whole minutes, at least one.
-func (f figures) QuickestMinutes() int { return max(1, int(f.Quickest/time.Minute)) }
+// QuickestWords is the quickest first report.
+func (f figures) QuickestWords() string {
+	if f.Quickest < 48*time.Hour {
+		return web.Minutes(max(1, int(f.Quickest/time.Minute)))
+	}
+	return fmt.Sprintf("%d days", int(f.Quickest/(24*time.Hour)))
+}

@@ -45,7 +45,8 @@ type house struct {
 	queued  map[string]time.Time
 	notices []layer.Notice
 	unsent  bool
-	held    bool // letters wait until a test says otherwise
+	live    time.Time // since when the clock runs; zero: it stands still
+	held    bool      // letters wait until a test says otherwise
 	log     *strings.Builder
 }
 
@@ -92,6 +93,9 @@ func newHouseIn(t testing.TB, db *store.DB, people int, origin string) *house {
 func (h *house) clock() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.live.IsZero() {
+		return h.now.Add(time.Since(h.live))
+	}
 	return h.now
 }
 

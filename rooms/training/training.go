@@ -135,6 +135,7 @@ func (t *Training) Layer() layer.Layer {
 		Schema:   schema,
 		Mount:    t.mount,
 		Evidence: t.evidence,
+		Drills:   []layer.Drill{t.drill()},
 		Jobs: []layer.Job{
 			{Name: "practice messages", Every: 5 * time.Minute, Wake: t.woken, Run: t.turn},
 			{Name: "remind", Every: time.Hour, Run: t.remind},
