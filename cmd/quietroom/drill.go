@@ -28,6 +28,7 @@ var attacks = []layer.Drill{
 	{Name: "leaver", Proves: "who has left opens no door, and nothing written later"},
 	{Name: "cookie-theft", Proves: "a copied pair of cookies is soon dead, and approves nothing"},
 	{Name: "trackers", Proves: "all planted leaks of a web site are found, none where there is none"},
+	{Name: "training", Proves: "a year: nobody gets more than planned or is missed, and no scanner counts as a person"},
 	{Name: "break-glass", Proves: "an emergency opens one chart, for an hour, seen by others"},
 	{Name: "restore", Proves: "a backup is opened again, and nine kinds of bad ones are caught"},
 	{Name: "shred", Proves: "whoever is erased opens in no backup, and is gone from them in 35 days"},
