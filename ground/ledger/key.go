@@ -20,6 +20,7 @@ type Key struct {
 	name     string
 	signer   note.Signer // nil: can only check
 	verifier note.Verifier
+	public   string   // the verifier as text
 	waiting  seal.Key // of the MAC of waiting facts; with the signer only
 }
 
@@ -43,7 +44,7 @@ func ParseKey(text string) (Key, error) {
 	if err != nil {
 		return Key{}, errors.New("ledger: this is not a key of a ledger")
 	}
-	return Key{name: v.Name(), verifier: v}, nil
+	return Key{name: v.Name(), verifier: v, public: text}, nil
 }
 
 func parseSigner(text string) (Key, error) {
@@ -65,7 +66,7 @@ func parseSigner(text string) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("ledger: derive the verifier: %w", err)
 	}
-	return Key{name: s.Name(), signer: s, verifier: v, waiting: seal.DeriveKey(seed[1:], "ledger waiting v1")}, nil
+	return Key{name: s.Name(), signer: s, verifier: v, public: text, waiting: seal.DeriveKey(seed[1:], "ledger waiting v1")}, nil
 }
 
 // String keeps a key out of logs.
@@ -77,3 +78,7 @@ func (k Key) GoString() string { return "[secret]" }
 // Another derives a secret for another purpose of the same house. Like the key
 // itself it is nowhere in the database. It is for a Key with its signing part.
 func (k Key) Another(purpose string) seal.Key { return k.waiting.Derive("house secret v1", purpose) }
+
+// Verifier is the public half as text, for witnesses and proof bundles. ParseKey
+// reads it back.
+func (k Key) Verifier() string { return k.public }

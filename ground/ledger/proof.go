@@ -67,22 +67,43 @@ func (l *Ledger) Prove(ctx context.Context, n int64) (Inclusion, error) {
 	if err != nil {
 		return Inclusion{}, err
 	}
-	if n < 1 || n > head.Size {
-		return Inclusion{}, fmt.Errorf("prove fact %d of %d: %w", n, head.Size, ErrNoFact)
+	p, err := l.prove(ctx, n, head.Size, head)
+	if err != nil {
+		return p, err
 	}
-	p := Inclusion{N: n, Size: head.Size}
-	err = l.db.QueryRowContext(ctx, `SELECT body FROM ledger_facts WHERE n = $1`, n).Scan(&p.Body)
+	if _, err := p.Check(head); err != nil {
+		return Inclusion{}, fmt.Errorf("prove fact %d: %w: %w", n, ErrBroken, err)
+	}
+	return p, nil
+}
+
+// ProveIn shows that fact n stands in the tree of the first size facts, so that
+// many facts can be proved against one head while the house goes on.
+func (l *Ledger) ProveIn(ctx context.Context, n, size int64) (Inclusion, error) {
+	head, err := l.Head(ctx)
+	if err != nil {
+		return Inclusion{}, err
+	}
+	if size > head.Size {
+		return Inclusion{}, fmt.Errorf("prove fact %d in %d of %d: %w", n, size, head.Size, ErrNoFact)
+	}
+	return l.prove(ctx, n, size, head)
+}
+
+func (l *Ledger) prove(ctx context.Context, n, size int64, head Checkpoint) (Inclusion, error) {
+	if n < 1 || n > size {
+		return Inclusion{}, fmt.Errorf("prove fact %d of %d: %w", n, size, ErrNoFact)
+	}
+	p := Inclusion{N: n, Size: size}
+	err := l.db.QueryRowContext(ctx, `SELECT body FROM ledger_facts WHERE n = $1`, n).Scan(&p.Body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Inclusion{}, fmt.Errorf("fact %d is missing: %w", n, ErrBroken)
 	}
 	if err != nil {
 		return Inclusion{}, fmt.Errorf("prove fact %d: %w", n, err)
 	}
-	if p.Hashes, err = tlog.ProveRecord(head.Size, n-1, l.tree(ctx, head)); err != nil {
+	if p.Hashes, err = tlog.ProveRecord(size, n-1, l.tree(ctx, head)); err != nil {
 		return Inclusion{}, fmt.Errorf("prove fact %d: %w", n, err)
-	}
-	if _, err := p.Check(head); err != nil {
-		return Inclusion{}, fmt.Errorf("prove fact %d: %w: %w", n, ErrBroken, err)
 	}
 	return p, nil
 }
