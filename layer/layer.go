@@ -129,11 +129,14 @@ type Evidence struct {
 	Why     string    // the reason behind the sentence
 }
 
+// fastClock is how far two clocks of one house may be apart.
+const fastClock = 5 * time.Minute
+
 // At returns the evidence as it reads at a moment: what was never observed, or
-// observed too long ago, is not known.
+// observed too long ago, or, where a clock was set back, not yet, is not known.
 func (e Evidence) At(now time.Time) Evidence {
 	claimsMeasured := e.State == Safe || e.State == Checking
-	if claimsMeasured && (e.Seen.IsZero() || now.After(e.Until)) {
+	if claimsMeasured && (e.Seen.IsZero() || now.After(e.Until) || e.Seen.After(now.Add(fastClock))) {
 		e.State = NotKnown
 	}
 	return e

@@ -47,6 +47,7 @@ func inHouse() map[string]houseWork {
 		"verify": verifyInHouse,
 		"report": reportInHouse,
 		"backup": backupInHouse,
+		"proof":  proofInHouse,
 	}
 }
 

@@ -32,13 +32,15 @@ var attacks = []layer.Drill{
 	{Name: "break-glass", Proves: "an emergency opens one chart, for an hour, seen by others"},
 	{Name: "restore", Proves: "a backup is opened again, and nine kinds of bad ones are caught"},
 	{Name: "shred", Proves: "whoever is erased opens in no backup, and is gone from them in 35 days"},
+	{Name: "proof", Proves: "a binder in which one byte was changed is noticed, and told where"},
+	{Name: "honesty", Proves: "when a room breaks, what it showed turns to Not known by itself"},
 	{Name: "house-ransom", Proves: "with every file of the house encrypted, the house comes back"},
 }
 
 // drills are the attacks, acting in a trial house's own rooms: those on the
 // house as a whole, and those that rooms bring.
 func (t *trial) drills() []layer.Drill {
-	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper(), t.leaver(), trackers.Drill(scratch), t.restoreDrill(), t.shredDrill(), t.ransomDrill()}
+	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper(), t.leaver(), trackers.Drill(scratch), t.restoreDrill(), t.shredDrill(), t.ransomDrill(), t.proofDrill(), t.honestyDrill()}
 	for _, l := range t.layers {
 		drills = append(drills, l.Drills...)
 	}

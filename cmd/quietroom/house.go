@@ -23,6 +23,7 @@ import (
 	"quietroom/layer"
 	"quietroom/rooms/backup"
 	"quietroom/rooms/chart"
+	"quietroom/rooms/compliance"
 	"quietroom/rooms/exchange"
 	"quietroom/rooms/home"
 	"quietroom/rooms/identity"
@@ -51,11 +52,14 @@ type house struct {
 	chart    *chart.Chart
 	exchange *exchange.Exchange
 	home     *home.Home
+	asker    home.Asker
+	proof    *compliance.Compliance
 	backup   *backup.Backup
 	mail     *mail.Mail
 	signins  *signins.Signins
 	trackers *trackers.Trackers
 	training *training.Training
+	verifier string // the public half of the ledger's key
 	mux      *web.Mux
 	named    atomic.Pointer[string] // see practiceName
 	layers   []layer.Layer
@@ -131,6 +135,7 @@ func (h *house) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	h.verifier = key.Verifier()
 	h.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), outbox)
 	return nil
 }
@@ -162,11 +167,17 @@ func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
 		Owner: h.identity.Sessions().IsOwner,
 		Verbs: []home.Verb{
 			{Text: "Someone is leaving", About: "Close every door to one person, and prove it. 1 minute.", Icon: "leave", Path: "/leaving"},
+			{Text: "Show proof", About: "For an auditor, an insurer, or your own sleep.", Icon: "proof", Path: "/proof"},
 		},
 	})
 
+	h.asker.Now = h.now
+	h.proof = compliance.New(compliance.Config{DB: h.db, Now: h.now, Ledger: h.ledger, Key: h.verifier, Evidence: h.home.Kept, Name: people{h.identity}.Name, Works: people{h.identity}.works,
+		Practice: h.practiceName, Version: version, Print: printPage})
+
 	h.layers = []layer.Layer{
 		h.home.Layer(),
+		h.proof.Layer(),
 		h.identity.Layer(),
 		h.leaving.Layer(),
 		h.glass.Layer(),
@@ -218,6 +229,16 @@ func (p people) Name(ctx context.Context, who id.Person) string {
 	return name
 }
 
+// works tells whether somebody is still here.
+func (p people) works(ctx context.Context, who id.Person) bool {
+	roster, err := p.Roster(ctx)
+	if err != nil {
+		return false
+	}
+	person, ok := roster.Person(string(who))
+	return ok && !person.Gone
+}
+
 // papers hands the chart's notes and files to an export.
 func (h *house) papers(ctx context.Context, p id.Patient) iter.Seq2[exchange.Original, error] {
 	return func(yield func(exchange.Original, error) bool) {
@@ -244,18 +265,7 @@ func (h *house) practiceName() string {
 // evidence is what all rooms can prove. A room that fails to say is not safe:
 // its old evidence runs out by itself.
 func (h *house) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error] {
-	return func(yield func(layer.Evidence, error) bool) {
-		for _, l := range h.layers {
-			if l.Evidence == nil {
-				continue
-			}
-			for e, err := range l.Evidence(ctx) {
-				if !yield(e, err) {
-					return
-				}
-			}
-		}
-	}
+	return h.asker.Ask(ctx, h.layers)
 }
 
 // now is the house's clock. Only a trial house's goes forward by itself.

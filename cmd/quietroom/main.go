@@ -43,6 +43,8 @@ func commands() []command {
 		{"restore", "bring a house back from a backup, with its recovery sheet", "quietroom restore --kit sheet.txt --dir D", restoreCommand},
 		{"site-scan", "say what a web site tells others about the people who visit it", "quietroom site-scan https://your-practice.example --out report", siteScanCommand},
 		{"update-check", "say what this program would change in a house, after trying it on a copy", "quietroom update-check --dir D", updateCheckCommand},
+		{"proof", "make the binder for an auditor or an insurer: evidence, dates, and the record of events with proofs", "quietroom proof --dir D --out proof.zip", proofCommand},
+		{"verify-proof", "check every byte of such a binder, on any machine, without a network", "quietroom verify-proof proof.zip", verifyProofCommand},
 		{"doctor", "say what this machine lacks, and how to mend it", "quietroom doctor --dir D", doctorCommand},
 		{"version", "print the version", "quietroom version", versionCommand},
 	}
@@ -134,7 +136,7 @@ func exitCode(c *call, err error) int {
 func printCommands(w io.Writer) {
 	fmt.Fprint(w, "Quietroom: what is sealed here, a thief of disk, database or backup cannot read.\n\nCommands:\n")
 	for _, k := range commands() {
-		fmt.Fprintf(w, "  %-9s %s\n", k.name, k.does)
+		fmt.Fprintf(w, "  %-12s %s\n", k.name, k.does)
 	}
 	fmt.Fprint(w, "\n`quietroom COMMAND --help` shows options and an example.\n")
 }

@@ -89,7 +89,7 @@ func (c *Compliance) Layer() layer.Layer {
 		Evidence: c.evidence,
 		Jobs: []layer.Job{
 			{Name: "keep what was seen", Every: 5 * time.Minute, Run: c.Keep},
-			{Name: "read the ledger again", Every: 12 * time.Hour, Run: c.readLedger},
+			{Name: "read the ledger again", Every: 12 * time.Hour, Run: c.ReadLedger},
 		},
 	}
 }

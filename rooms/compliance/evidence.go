@@ -29,8 +29,8 @@ func (c *Compliance) evidence(ctx context.Context) iter.Seq2[layer.Evidence, err
 	}
 }
 
-// readLedger reads the whole ledger again and keeps what came of it.
-func (c *Compliance) readLedger(ctx context.Context) error {
+// ReadLedger reads the whole ledger again and keeps what came of it.
+func (c *Compliance) ReadLedger(ctx context.Context) error {
 	r, err := c.Ledger.Verify(ctx, ledger.Options{})
 	if err != nil {
 		return err

@@ -20,6 +20,9 @@ func (h *Home) look(ctx context.Context) error {
 	return errors.Join(errors.Join(said.errs...), h.keep(ctx, said), h.count(ctx))
 }
 
+// Look asks every room now, for whoever cannot wait for the job.
+func (h *Home) Look(ctx context.Context) error { return h.look(ctx) }
+
 func (h *Home) count(ctx context.Context) error {
 	n, err := h.Patients(ctx)
 	if err != nil {
