@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,9 @@ func siteScanCommand(ctx context.Context, c *call) error {
 		return exit{exitSkipped, err}
 	}
 	if err != nil {
+		if *asJSON {
+			err = errors.Join(err, json.NewEncoder(c.out).Encode(map[string]any{"url": o.URL, "error": err.Error()}))
+		}
 		return err
 	}
 	if *out != "" {
@@ -84,7 +88,7 @@ func siteOptions(words []string, pages int, consent string, local bool) (o track
 		return o, usage("--consent %s: want ignore, accept or reject", consent)
 	}
 	o = trackers.Options{URL: words[0], Pages: pages, Consent: chrome.Consent(consent), Local: local, Mail: trackers.SystemDNS{}}
-	if !strings.Contains(o.URL, ":") {
+	if scheme, _, _ := strings.Cut(o.URL, ":"); !strings.Contains(o.URL, "://") && !slices.Contains([]string{"data", "javascript", "file", "about", "blob", "mailto"}, scheme) {
 		o.URL = "https://" + o.URL
 	}
 	for _, w := range words[1:] {

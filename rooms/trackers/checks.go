@@ -235,8 +235,12 @@ func mailChecks(ctx context.Context, dns MailRecords, domain string, policy func
 	if err != nil && !isNotThere(err) {
 		return []Check{{"mail", NotKnown, "The mail records of " + domain + " could not be read.", ""}}
 	}
+	silent := map[string]bool{} // names of which the name system said nothing, not even no
 	record := func(name, begins string) (string, bool) {
-		texts, _ := dns.TXT(ctx, name)
+		texts, err := dns.TXT(ctx, name)
+		if err != nil && !isNotThere(err) {
+			silent[name] = true
+		}
 		i := slices.IndexFunc(texts, func(t string) bool { return strings.HasPrefix(strings.ToLower(t), begins) })
 		if i < 0 {
 			return "", false
@@ -244,14 +248,22 @@ func mailChecks(ctx context.Context, dns MailRecords, domain string, policy func
 		return texts[i], true
 	}
 	all := []Check{}
-	if spf, ok := record(domain, "v=spf1"); !ok {
+	unheard := func(check, name string) bool {
+		if silent[name] {
+			all = append(all, Check{check, NotKnown, "The name system did not answer, so this is not known.", "It is asked again at the next scan."})
+		}
+		return silent[name]
+	}
+	if spf, ok := record(domain, "v=spf1"); !ok && unheard("mail: SPF", domain) {
+	} else if !ok {
 		all = append(all, Check{"mail: SPF", Needs, "The domain does not say who may send mail in its name (SPF).", "Whoever looks after your domain adds one line; your mail provider shows it."})
 	} else if strings.Contains(spf, "+all") || strings.HasSuffix(spf, " all") || strings.Contains(spf, "?all") {
 		all = append(all, Check{"mail: SPF", Needs, "The domain lets anybody send mail in its name (SPF ends in “all”).", "The line should end in -all or ~all."})
 	} else {
 		all = append(all, Check{"mail: SPF", Good, "The domain says who may send mail in its name (SPF).", ""})
 	}
-	if dmarc, ok := record("_dmarc."+domain, "v=dmarc1"); !ok {
+	if dmarc, ok := record("_dmarc."+domain, "v=dmarc1"); !ok && unheard("mail: DMARC", "_dmarc."+domain) {
+	} else if !ok {
 		all = append(all, Check{"mail: DMARC", Needs, "The domain does not say what to do with forged mail (DMARC).", "Begin with p=none and reports to an address of yours; after some weeks, p=quarantine."})
 	} else if p := tagOf(dmarc, "p"); p == "none" || p == "" {
 		all = append(all, Check{"mail: DMARC", Needs, "Forged mail in your name is counted, but let through (DMARC p=none).", "When the reports show only your own mail, change it to p=quarantine."})
@@ -259,8 +271,8 @@ func mailChecks(ctx context.Context, dns MailRecords, domain string, policy func
 		all = append(all, Check{"mail: DMARC", Good, "Forged mail in your name is turned away (DMARC p=" + p + ").", ""})
 	}
 	dkim := slices.ContainsFunc(selectors, func(sel string) bool {
-		t, ok := record(sel+"._domainkey."+domain, "")
-		return ok && strings.Contains(t, "p=")
+		texts, _ := dns.TXT(ctx, sel+"._domainkey."+domain)
+		return slices.ContainsFunc(texts, func(t string) bool { return tagOf(t, "p") != "" }) // RFC 6376 3.6.1; an empty p= was withdrawn
 	})
 	if dkim {
 		all = append(all, Check{"mail: DKIM", Good, "Your mail carries a signature of the domain (DKIM).", ""})
@@ -270,14 +282,16 @@ func mailChecks(ctx context.Context, dns MailRecords, domain string, policy func
 	if len(mx) == 0 {
 		return append(all, Check{"mail: on the way", NotKnown, "The domain takes no mail, so its protection on the way was not looked at.", ""})
 	}
-	if _, ok := record("_mta-sts."+domain, "v=stsv1"); !ok {
+	if _, ok := record("_mta-sts."+domain, "v=stsv1"); !ok && unheard("mail: MTA-STS", "_mta-sts."+domain) {
+	} else if !ok {
 		all = append(all, Check{"mail: MTA-STS", Needs, "Mail to you may be sent without protection on the way (no MTA-STS).", "Ask whoever looks after your domain; it is a line and a small file."})
 	} else if text, err := policy(ctx, domain); err != nil || !strings.Contains(text, "mode: enforce") {
 		all = append(all, Check{"mail: MTA-STS", Needs, "MTA-STS is announced, but it does not insist yet.", "The file should say “mode: enforce”."})
 	} else {
 		all = append(all, Check{"mail: MTA-STS", Good, "Mail to you has to be protected on the way (MTA-STS).", ""})
 	}
-	if _, ok := record("_smtp._tls."+domain, "v=tlsrptv1"); ok {
+	if _, ok := record("_smtp._tls."+domain, "v=tlsrptv1"); !ok && unheard("mail: TLS-RPT", "_smtp._tls."+domain) {
+	} else if ok {
 		all = append(all, Check{"mail: TLS-RPT", Good, "You are told when mail could not be protected on the way (TLS-RPT).", ""})
 	} else {
 		all = append(all, Check{"mail: TLS-RPT", Needs, "Nobody tells you when mail could not be protected on the way (no TLS-RPT).", "One line, with an address of yours for the reports."})

@@ -164,7 +164,7 @@ func (b *Browser) launch(ctx context.Context) error {
 		return errors.New("the browser did not start within a minute")
 	}
 	b.run, b.stop = tab, stop
-	b.slow = min(max(time.Since(since).Seconds()/4, 1), 4)
+	b.slow = min(max(time.Since(since).Seconds()/4, 1), 3)
 	b.guard = guardMemory(tab, b.conf.MostBytes)
 	_, _ = chromedp.CallBrowser(tab, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{Behavior: browser.SetDownloadBehaviorBehaviorDeny})
 	for i := range b.minds {

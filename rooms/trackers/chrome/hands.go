@@ -33,9 +33,27 @@ func (t *tab) press(p *point) {
 
 // quick gives a step a moment: a page may hold up its own events.
 func (t *tab) quick(do func(context.Context) error) bool {
-	ctx, cancel := context.WithTimeout(t.ctx, 3*time.Second)
-	defer cancel()
+	ctx, done := t.moment(3 * time.Second)
+	defer done()
 	return do(ctx) == nil
+}
+
+// mostSilent is how often a page may give no answer before it counts as hung.
+const mostSilent = 3
+
+// moment is the time that a page has for one answer. A page that stays silent
+// again and again is given up.
+func (t *tab) moment(d time.Duration) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(t.ctx, time.Duration(float64(d)*t.b.slow))
+	return ctx, func() {
+		if ctx.Err() != nil && t.ctx.Err() == nil {
+			if t.silent++; t.silent == mostSilent {
+				t.v.Problem, t.v.Why = Hung, "the page gave no answer any more"
+				t.giveUp()
+			}
+		}
+		cancel()
+	}
 }
 
 // consent answers the question about cookies, or notes that there is one.

@@ -44,8 +44,8 @@ func ask[T any](t *tab, call string) (out T, err error) {
 }
 
 func askIn[T any](t *tab, world runtime.ExecutionContextID, call string) (out T, err error) {
-	asked, cancel := context.WithTimeout(t.ctx, 5*time.Second)
-	defer cancel()
+	asked, done := t.moment(5 * time.Second)
+	defer done()
 	res, err := chromedp.Call(asked, runtime.Evaluate, runtime.EvaluateParams{Expression: "globalThis.qr." + call, ContextID: world, ReturnByValue: new(true), UserGesture: new(true)})
 	if err != nil {
 		return out, err
@@ -86,8 +86,8 @@ func askHere[T any](t *tab, call string) (T, error) {
 
 // enter makes the world in which look.js runs.
 func (t *tab) enter() (runtime.ExecutionContextID, error) {
-	asked, cancel := context.WithTimeout(t.ctx, 5*time.Second)
-	defer cancel()
+	asked, done := t.moment(5 * time.Second)
+	defer done()
 	tree, err := chromedp.Call(asked, page.GetFrameTree, cdp.Empty{})
 	if err != nil {
 		return 0, err
@@ -104,8 +104,8 @@ func (t *tab) enter() (runtime.ExecutionContextID, error) {
 
 // beside makes a world beside one frame.
 func (t *tab) beside(frame cdp.FrameID) (runtime.ExecutionContextID, error) {
-	asked, cancel := context.WithTimeout(t.ctx, 5*time.Second)
-	defer cancel()
+	asked, done := t.moment(5 * time.Second)
+	defer done()
 	res, err := chromedp.Call(asked, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: frame, WorldName: "looking"})
 	if err != nil {
 		return 0, err
@@ -120,8 +120,8 @@ const lookedInto = 12
 // frames are worlds beside the frames of other sites, which the page's own does
 // not reach. What comes later is found later.
 func (t *tab) frames() (worlds []runtime.ExecutionContextID) {
-	asked, cancel := context.WithTimeout(t.ctx, 5*time.Second)
-	defer cancel()
+	asked, done := t.moment(5 * time.Second)
+	defer done()
 	tree, err := chromedp.Call(asked, page.GetFrameTree, cdp.Empty{})
 	if err != nil {
 		return nil
@@ -164,7 +164,11 @@ func (t *tab) look() {
 		Password, Captcha             bool
 		Closed                        int
 	}](t, "facts()")
-	if err != nil {
+	switch {
+	case err != nil && (t.v.Problem == Hung || errors.Is(err, context.DeadlineExceeded)):
+		t.v.Problem, t.v.Why = Hung, "the page gave no answer"
+		return
+	case err != nil:
 		t.v.Problem, t.v.Why = Unreachable, err.Error()
 		return
 	}

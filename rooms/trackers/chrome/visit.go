@@ -65,6 +65,8 @@ type tab struct {
 
 	beyond map[string]runtime.ExecutionContextID // beside frames of others; 0: the page's own world reaches them
 	inside runtime.ExecutionContextID            // where the last field was found; 0: in the page's own world
+	silent int                                   // answers that did not come in time
+	giveUp context.CancelFunc
 
 	mu    sync.Mutex
 	world runtime.ExecutionContextID
@@ -101,8 +103,10 @@ func (b *Browser) Visit(ctx context.Context, o Order) (*Visit, error) {
 		v.Problem, v.Why = Crashed, "the page took more memory than a scan gives it"
 	case b.run.Err() != nil:
 		v.Problem, v.Why = Crashed, "the page ended the browser"
-	case live.Err() != nil:
-		v.Problem, v.Why = Hung, "the page did not come to an end"
+	case live.Err() != nil || v.Problem == Hung:
+		if v.Problem != Hung {
+			v.Problem, v.Why = Hung, "the page did not come to an end"
+		}
 		b.end() // a tab that hangs cannot be closed in good time
 		b.run = nil
 	case err != nil && v.Problem == "":
@@ -138,7 +142,7 @@ func (b *Browser) visit(ctx context.Context, o Order, v *Visit, mind int) error 
 	live, cancel := context.WithCancel(own) // ends with the visit, and carries the tab
 	defer cancel()
 	context.AfterFunc(ctx, cancel)
-	t := &tab{b: b, ctx: live, v: v, order: o, mark: Mark{Visit: v.N, Stage: Arriving, Consent: mind == 1 && b.allowed}}
+	t := &tab{b: b, ctx: live, giveUp: cancel, v: v, order: o, mark: Mark{Visit: v.N, Stage: Arriving, Consent: mind == 1 && b.allowed}}
 	b.proxy.at(t.mark)
 	stop := t.listen()
 	defer stop()

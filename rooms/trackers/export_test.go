@@ -1,0 +1,13 @@
+package trackers
+
+var (
+	MailChecks       = mailChecks
+	JudgeHeaders     = judgeHeaders
+	JudgeCertificate = judgeCertificate
+)
+
+// Exposed asks a site for what often lies open by mistake.
+var Exposed = (*scan).exposed
+
+// ScanOf is a scan that has not begun.
+func ScanOf(o Options) (*scan, error) { return newScan(o) }
