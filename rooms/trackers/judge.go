@@ -40,6 +40,7 @@ type judge struct {
 	found   map[string]bool
 	told    map[int]bool // exchanges of which something was said
 	results []Finding
+	notes   []string
 }
 
 // sorted is what a secret is, beside its name.
@@ -424,32 +425,53 @@ func (j *judge) relay(e *chrome.Exchange, page *seen) {
 	if !e.Mark.Stage.Filled() || e.Mark.Stage == chrome.Sent || e.Mark.Stage == chrome.Pressed || e.Refused == chrome.Held || e.Header.Get("Sec-Fetch-Dest") == "document" {
 		return
 	}
-	v := vendors.Speaks(e.URL, partsOf(e))
+	parts := partsOf(e)
+	v := vendors.Speaks(e.URL, parts)
+	measures := v.Known() || tracking.MatchString(e.URL.Path) || !j.party.visits(e.URL.Host) || e.Header.Get("Sec-Fetch-Mode") == "no-cors" ||
+		slices.ContainsFunc(parts, func(p leak.Part) bool { return measured.MatchString(p.Key) })
 	for _, s := range sources(e) {
 		if s.where == "cookie" || s.where == "address before" {
 			continue // the site knows its own
 		}
 		for _, h := range j.look(s) {
-			measures := v.Known() || tracking.MatchString(e.URL.Path) || !j.party.visits(e.URL.Host)
-			if about := j.sorts[h.Secret]; about.kind != FormData || !measures && (about.choice || dated.MatchString(j.finder.Secrets()[h.Secret].Value)) {
-				continue // a calendar asks its own server for a day
+			if j.sorts[h.Secret].kind != FormData {
+				continue
 			}
-			f := Finding{Kind: Relay, Severity: Know, What: j.finder.Secrets()[h.Secret].Name, Encoding: h.Encoding()}
-			switch {
-			case v.Known():
+			if !measures && readable(h.How) { // a search, or a form that is kept while it is filled
+				j.served(page, e)
+				continue
+			}
+			f := Finding{Kind: Relay, Severity: Fix, What: j.finder.Secrets()[h.Secret].Name, Encoding: h.Encoding()}
+			if v.Known() {
 				f.Severity = Stop
-			case measures:
-				f.Severity = Fix
 			}
 			j.add(f, e, page, s.where, h.Text)
 		}
 	}
 }
 
-var dated = regexp.MustCompile(`^\d{4}-\d\d-\d\d`)
+// tracking are paths by which sites pass on what they measure, and measured are
+// names of what is measured beside what was typed.
+var (
+	tracking = regexp.MustCompile(`(?i)(collect|track|pixel|beacon|analytics|metric|event|telemetry|relay|proxy|forward|mirror|ingest|capture|convers|capi|gtm|stats|/(tr|px|t|e|i|log|hit|ping|lead|tag|sync|data|ss))(/|$|\.|-|_|s)`)
+	measured = regexp.MustCompile(`(?i)(^|[._\[])(ev|evt|event|event_?name|en|pixel|pixel_?id|tid|cid|client_?id|visitor(_?id)?|session_?id|anonymous_?id|fbp|fbc|gclid|dl|referrer|page_?url|page_?location|user_?agent)\]?$`)
+)
 
-// tracking are paths by which sites pass on what they measure.
-var tracking = regexp.MustCompile(`(?i)(collect|track|pixel|beacon|analytics|metrics|event|telemetry|relay|proxy|capi|gtm|stats|/tr)(/|$|\.|-|_)`)
+// readable tells whether a value was sent as somebody would write it.
+func readable(how []string) bool {
+	return !slices.ContainsFunc(how, func(h string) bool {
+		return !slices.Contains([]string{"plain", "url-encoded", "lower case", "upper case", "trimmed", "other order", "part", "first part"}, h)
+	})
+}
+
+// served notes that the site's own server gets what is typed before it is sent,
+// in a way in which sites search and keep, and do not measure.
+func (j *judge) served(page *seen, e *chrome.Exchange) {
+	if key := page.URL + e.URL.Path; !j.found[key] {
+		j.found[key] = true
+		j.notes = append(j.notes, fmt.Sprintf("%s sends what is typed to your own server while it is typed (%s). What your server passes on cannot be seen from outside.", page.URL, e.URL.Path))
+	}
+}
 
 // trails looks for what shows only in several requests together.
 func (j *judge) trails() {

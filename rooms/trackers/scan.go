@@ -350,6 +350,7 @@ func (s *scan) conclude() {
 	r.Browser, r.Sandbox, r.PeakBytes, r.Requests = "Chromium "+s.browser.Version, s.browser.Sandbox, s.browser.Peak(), len(all)
 	j := &judge{naive: s.naive, party: s.party, list: s.list, patient: s.patient, clicks: s.clicks, pages: s.pages, byVisit: s.byVisit, visits: s.visits, all: all}
 	r.Findings = append(r.Findings, j.verdicts()...)
+	r.Notes = append(r.Notes, j.notes...)
 	for _, p := range s.pages {
 		r.Pages = append(r.Pages, p.Page)
 	}
