@@ -166,6 +166,7 @@ type Stage struct {
 	Known    iter.Seq[string] // secrets known to be in the copied house, when it is made up; nil for a real one
 	Trial    *Trial           // the made-up house that the drill may attack
 	Sabotage bool             // weaken one protection first: the drill must then fail
+	Brief    bool             // somebody watches: a heavy drill tries a sample, and its report counts that
 	Step     func(done, total int)
 }
 

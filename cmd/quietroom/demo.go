@@ -142,7 +142,7 @@ func (c *call) runDrills(ctx context.Context, dir string) ([]layer.Report, error
 			continue
 		}
 		bar := c.progress("Drill: " + name)
-		r, err := runDrill(ctx, dir, name, false, bar.step)
+		r, err := runDrill(ctx, dir, name, false, true, bar.step)
 		bar.end()
 		if err != nil {
 			return nil, fmt.Errorf("drill %s: %w", name, err)

@@ -81,7 +81,7 @@ func drillCommand(ctx context.Context, c *call) error {
 		return usage("there is no drill %q. Drills: %s", words[0], strings.Join(drillNames(), ", "))
 	}
 	bar := c.progress(words[0])
-	r, err := runDrill(ctx, *dir, words[0], *sabotage, bar.step)
+	r, err := runDrill(ctx, *dir, words[0], *sabotage, false, bar.step)
 	bar.end()
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func verdict(reports ...layer.Report) error {
 
 // runDrill makes a private copy of the house, without keys, and a trial house,
 // and lets the drill act on these.
-func runDrill(ctx context.Context, dir, name string, sabotage bool, step func(done, total int)) (r layer.Report, err error) {
+func runDrill(ctx context.Context, dir, name string, sabotage, brief bool, step func(done, total int)) (r layer.Report, err error) {
 	began := time.Now()
 	s, err := readSettings(dir)
 	if err != nil {
@@ -130,7 +130,7 @@ func runDrill(ctx context.Context, dir, name string, sabotage bool, step func(do
 		return r, fmt.Errorf("make the trial house: %w", err)
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
-	stage := &layer.Stage{Trial: &t.Trial, Sabotage: sabotage, Step: step, Known: s.known()}
+	stage := &layer.Stage{Trial: &t.Trial, Sabotage: sabotage, Brief: brief, Step: step, Known: s.known()}
 	if stage.Copy, err = os.MkdirTemp(t.above, "copy-"); err != nil {
 		return r, err
 	}

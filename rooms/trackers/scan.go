@@ -52,6 +52,7 @@ type Options struct {
 	Most    time.Duration // for one visit of a page; 25 seconds if zero
 
 	naive bool // find only what is sent as it was typed; for the drill, which must then fail
+	once  bool // visit each page once; for tests of what is seen at the first visit
 }
 
 // Progress tells how far a scan is.
@@ -257,7 +258,7 @@ func (s *scan) one(ctx context.Context, t target) error {
 	s.describe(p, t, v)
 	s.pages = append(s.pages, p)
 	s.front.offer(v) // also of a page that did not come to an end
-	if err != nil || v.Problem != "" {
+	if err != nil || v.Problem != "" || s.once {
 		return err
 	}
 	s.banner = s.banner || v.Banner
@@ -410,6 +411,11 @@ func (s *scan) notes() {
 	note := func(format string, a ...any) { s.result.Notes = append(s.result.Notes, fmt.Sprintf(format, a...)) }
 	if !s.result.Sandbox {
 		note("The browser ran without its sandbox, because this machine does not let it have one.")
+	}
+	for host := range s.browser.Certificates() {
+		if s.party.own(host) {
+			note("Visitors’ browsers warn of %s: its certificate is not one that they believe. The scan looked at it all the same.", host)
+		}
 	}
 	for _, p := range s.pages {
 		switch p.Problem {

@@ -90,7 +90,11 @@ func TestTheTwinWithoutLeaksHasNoFindings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer site.Close()
-	r := scan(t, trackers.Options{URL: site.Clean, Pages: 12})
+	o := trackers.Once(trackers.Options{URL: site.Clean, Pages: 12}) // the drill visits all of them twice
+	if os.Getenv("QUIETROOM_SOAK") != "" {
+		o = trackers.Options{URL: site.Clean, Pages: 12}
+	}
+	r := scan(t, o)
 	if len(r.Pages) < 9 {
 		t.Errorf("only %d pages were seen", len(r.Pages))
 	}

@@ -138,7 +138,7 @@ func (t *tab) fill() {
 	t.key("Tab", 9, "")
 	_, _ = askHere[bool](t, "rest()") // a frame's last field keeps the focus otherwise
 	t.stage(Waiting)
-	sleep(t.ctx, 1500*time.Millisecond) // what waits a moment before it sends
+	sleep(t.ctx, 900*time.Millisecond) // what waits a moment before it sends; see hook.js
 	t.b.proxy.settle(t.ctx, 300*time.Millisecond, 2500*time.Millisecond)
 }
 

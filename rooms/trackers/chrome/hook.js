@@ -71,10 +71,13 @@
 	}, true);
 	for (const name of ['setTimeout', 'setInterval']) {
 		const was = globalThis[name];
-		const now = { [name](f, wait, ...a) { const w = Number(wait) || 0; return was.call(globalThis, f, w > 1000 && w <= 30_000 ? 1000 + (w - 1000) / 10 : wait, ...a); } }[name];
+		const now = { [name](f, wait, ...a) { const w = Number(wait) || 0; return was.call(globalThis, f, w > 400 && w <= 30_000 ? 400 + (w - 400) / 20 : wait, ...a); } }[name];
 		try { Object.defineProperty(now, 'toString', { value: () => Function.prototype.toString.call(was) }); globalThis[name] = now; } catch { /* frozen */ }
 	}
-	wrap(globalThis, 'open', (a) => say('window', a[0] ?? ''));
+	// The first windows may show what they send; a hundred would take the machine.
+	let windows = 0;
+	const opens = globalThis.open;
+	if (opens) globalThis.open = function open(...a) { say('window', a[0] ?? ''); return ++windows > 8 ? null : Reflect.apply(opens, this, a); };
 	globalThis.alert = () => {};
 	globalThis.confirm = () => false;
 	globalThis.prompt = () => null;

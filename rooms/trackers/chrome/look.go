@@ -179,7 +179,7 @@ func (t *tab) look() {
 		t.v.Problem, t.v.Why = Unreachable, "it leads to no page of the web"
 	case !t.b.conf.Own(at.Host):
 		t.v.Problem, t.v.Why = Elsewhere, at.Host
-	case t.v.Status == 401 || t.v.Status == 403 || t.v.Status == 429 || t.v.Status == 503 || wall(facts.Title):
+	case refused(t.v.Status) || wall(facts.Title):
 		t.v.Problem, t.v.Why = Blocked, fmt.Sprintf("the site answered %d", t.v.Status)
 	case facts.Types != "" && facts.Types != "text/html" && facts.Types != "application/xhtml+xml":
 		t.v.Problem, t.v.Why = NotHTML, facts.Types

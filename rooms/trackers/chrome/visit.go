@@ -210,6 +210,9 @@ func (t *tab) arrive() error {
 			t.v.Problem, t.v.Why = NotHTML, "it is a file to keep, and no page"
 		}
 		t.document(before)
+		if t.v.Problem == Unreachable && refused(t.v.Status) { // with nothing to show
+			t.v.Problem, t.v.Why = Blocked, fmt.Sprintf("the site answered %d", t.v.Status)
+		}
 		return nil
 	}
 	t.main = res.FrameID
@@ -232,6 +235,11 @@ func (t *tab) arrive() error {
 	t.b.proxy.settle(t.ctx, 350*time.Millisecond, 2500*time.Millisecond)
 	t.document(before)
 	return nil
+}
+
+// refused tells answers with which a site shows a visitor the door.
+func refused(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
 // document finds the page's own answer among what the proxy saw.

@@ -84,6 +84,11 @@ func Planted() (all []Way) {
 	return all
 }
 
+// Sample is one page of both sites, with the leaks that are planted there.
+func Sample() (path string, ways []Way) {
+	return strings.TrimPrefix(pages[2].path, "/"), pages[2].ways
+}
+
 // Got is one request that a receiver got.
 type Got struct {
 	Host string

@@ -103,7 +103,7 @@ var read = sync.OnceValue(func() *book {
 
 // Of names the vendor behind an address.
 func Of(u *url.URL) Vendor {
-	b, host := read(), strings.ToLower(u.Hostname())
+	b, host := read(), strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	first, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
 	for h := range upwards(host) {
 		for _, key := range []string{h + "/" + first, h} {
