@@ -26,7 +26,9 @@ func TestASiteOverTLSIsReadToo(t *testing.T) {
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
-	n := chrome.Network{Lookup: func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("93.184.216.34")}, nil },
+	n := chrome.Network{Lookup: func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("93.184.216.34")}, nil
+	},
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if !strings.HasSuffix(addr, ":443") {
 				return nil, fmt.Errorf("nobody listens at %s", addr)
