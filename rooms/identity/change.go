@@ -172,6 +172,13 @@ func (c *Change) SetRecovery(ctx context.Context, public seal.Public) error {
 	if err := c.Sign(seal.Entry{Act: seal.Name, Name: recoveryHolder, Public: public}); err != nil {
 		return err
 	}
+	c.Write(func(tx *store.Tx) error {
+		if err := dropOldKit(ctx, tx); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE identity_team_keys SET holder = $1 WHERE holder = $2`, recoveryBefore, recoveryHolder)
+		return err
+	})
 	for team := range c.by.ring.Teams {
 		for epoch, key := range c.keysOf(team) {
 			if err := c.giveKey(ctx, team, epoch, key, recoveryHolder); err != nil {
@@ -179,6 +186,7 @@ func (c *Change) SetRecovery(ctx context.Context, public seal.Public) error {
 			}
 		}
 	}
+	c.Write(func(tx *store.Tx) error { return dropOldKit(ctx, tx) })
 	c.Tell(ctx, ledger.Fact{Kind: "identity.recovery-named", Subject: string(c.by.Person)})
 	return nil
 }

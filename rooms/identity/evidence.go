@@ -214,10 +214,14 @@ func (i *Identity) joiningEvidence(ctx context.Context, _ *seal.Roster) (layer.E
 	if err != nil {
 		return e, err
 	}
-	var ready, need []string
+	var ready, need, back []string
 	for _, v := range open {
 		switch {
 		case v.over(i.Now()):
+		case v.Back:
+			if due, ok := v.opensAt(); v.state == waiting || ok && !i.Now().Before(due) {
+				back = append(back, v.Name)
+			}
 		case v.state == waiting && i.Now().Sub(v.changed) > 12*time.Hour:
 			ready = append(ready, v.Name)
 		case v.state == stuck:
@@ -225,6 +229,9 @@ func (i *Identity) joiningEvidence(ctx context.Context, _ *seal.Roster) (layer.E
 		}
 	}
 	switch {
+	case len(back) > 0:
+		e.State, e.Minutes, e.Fix = layer.NeedsYou, 2, "Compare the words, or come in"
+		e.Text = few(back) + " lost every way in and " + words(len(back), "waits", "wait") + " for an owner to open the door again."
 	case len(ready) > 0:
 		e.State, e.Minutes, e.Fix = layer.NeedsYou, 1, "Open the door"
 		e.Text = few(ready) + " " + words(len(ready), "has", "have") + " made the keys and " + words(len(ready), "waits", "wait") + " at the door. It opens when an owner who is in the same teams comes in next."

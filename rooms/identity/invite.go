@@ -67,6 +67,8 @@ type invitation struct {
 	Until   int64           `json:"until,omitempty"` // the last day of temporary staff
 	Account string          `json:"account"`         // whether the account that keeps passkeys is that person's alone: "own", "key"
 	Key     seal.SignPublic `json:"key"`             // of the link
+	Back    bool            `json:"back,omitempty"`  // for somebody who belongs here and lost all ways in
+	confirm *confirmation
 	state   string
 	changed time.Time
 	offered []byte
@@ -96,22 +98,32 @@ func linkHash(secret []byte) []byte {
 // Invite signs an invitation in an owner's name, and returns the token of its
 // link: /join/TOKEN. tell is told in the same transaction.
 func (i *Identity) Invite(ctx context.Context, by *Unlocked, v invitation, tell func(tx *store.Tx, token string) error) (token string, err error) {
+	v.Person = id.New[id.Person]()
+	token, _, err = i.inviteAs(ctx, by, v, tell)
+	return token, err
+}
+
+func (i *Identity) inviteAs(ctx context.Context, by *Unlocked, v invitation, tell func(tx *store.Tx, token string) error) (token string, _ invitation, err error) {
 	secret := make([]byte, 32)
 	rand.Read(secret)
 	defer clear(secret)
 	signer, err := linkSigner(secret)
 	if err != nil {
-		return "", err
+		return "", v, err
 	}
-	v.ID, v.By, v.Person, v.Key = string(id.New[id.Record]()), by.Person, id.New[id.Person](), signer.Public()
-	v.At, v.Ends = i.Now().UnixMilli(), i.Now().Add(invitationLasts).UnixMilli()
+	lasts, kind := invitationLasts, "identity.invited"
+	if v.Back {
+		lasts, kind = backLasts, "identity.return-begun"
+	}
+	v.ID, v.By, v.Key = string(id.New[id.Record]()), by.Person, signer.Public()
+	v.At, v.Ends = i.Now().UnixMilli(), i.Now().Add(lasts).UnixMilli()
 	body, err := json.Marshal(v)
 	if err != nil {
-		return "", err
+		return "", v, err
 	}
 	signature, err := by.user.Signer.Sign(invitationLabel, body)
 	if err != nil {
-		return "", err
+		return "", v, err
 	}
 	token = base64.RawURLEncoding.EncodeToString(secret)
 	err = i.DB.Update(ctx, func(tx *store.Tx) error {
@@ -120,28 +132,29 @@ func (i *Identity) Invite(ctx context.Context, by *Unlocked, v invitation, tell 
 		if err != nil {
 			return fmt.Errorf("invite: %w", err)
 		}
-		if err := ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: id.From(ctx), Kind: "identity.invited", Subject: string(v.Person), Reason: v.Role, Ref: v.ID}); err != nil {
+		if err := ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: id.From(ctx), Kind: kind, Subject: string(v.Person), Reason: v.Role, Ref: v.ID}); err != nil {
 			return err
 		}
 		return tell(tx, token)
 	})
-	return token, err
+	return token, v, err
 }
 
-const invitationColumns = `SELECT body, signature, state, changed, offered, proof FROM identity_invitations`
+const invitationColumns = `SELECT body, signature, state, changed, offered, proof, confirmed, confirmation FROM identity_invitations`
 
 // readInvitation reads a row, and believes it only if somebody who is an owner now
 // signed it: errUnsigned.
 func (i *Identity) readInvitation(roster *seal.Roster, scan func(...any) error) (v invitation, err error) {
-	var body, signature []byte
+	var body, signature, confirmedBody, confirmedBy []byte
 	var changed int64
-	if err := scan(&body, &signature, &v.state, &changed, &v.offered, &v.proof); err != nil {
+	if err := scan(&body, &signature, &v.state, &changed, &v.offered, &v.proof, &confirmedBody, &confirmedBy); err != nil {
 		return v, err
 	}
 	if err := json.Unmarshal(body, &v); err != nil {
 		return v, errUnsigned
 	}
 	v.changed = time.UnixMilli(changed)
+	v.readConfirmation(roster, confirmedBody, confirmedBy)
 	p, ok := roster.Person(string(v.By))
 	if !ok || p.Gone || !slices.Contains(p.Roles, Owner) || !p.Keys.Sign.Verify(invitationLabel, body, signature) {
 		return v, errUnsigned
@@ -181,7 +194,7 @@ func (i *Identity) invitations(ctx context.Context) (open []invitation, unsigned
 
 // over tells whether nothing comes of an invitation any more.
 func (v invitation) over(now time.Time) bool {
-	if v.state == waiting {
+	if v.state == waiting || v.state == confirmed {
 		return now.After(v.changed.Add(waitingLasts))
 	}
 	return now.After(v.expires())
@@ -204,6 +217,12 @@ func (i *Identity) setInvitation(ctx context.Context, tx *store.Tx, invitation, 
 // signer holds the keys of their teams.
 func (c *Change) takeIn(ctx context.Context, all []invitation) error {
 	for _, v := range all {
+		if v.Back {
+			if err := c.letBack(ctx, v); err != nil {
+				return err
+			}
+			continue
+		}
 		if v.state != waiting || v.over(c.i.Now()) || !c.holds(v.Teams) {
 			continue
 		}
@@ -382,7 +401,7 @@ func (i *Identity) needKeys(ctx context.Context) (need []string, all int, err er
 	}
 	open, _, err := i.invitations(ctx)
 	for _, v := range open {
-		if v.over(i.Now()) {
+		if v.over(i.Now()) || v.Back {
 			continue
 		}
 		all++
@@ -395,6 +414,8 @@ func (i *Identity) needKeys(ctx context.Context) (need []string, all int, err er
 
 type invitedPage struct {
 	Name, Link, Mail string
+	Person           string // who comes back
+	Back             bool
 	Told             bool
 	Ends             time.Time
 	Side             int

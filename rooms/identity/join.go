@@ -79,11 +79,18 @@ func (i *Identity) guestOf(r *http.Request, states ...string) (*guest, error) {
 	case g.state == joined:
 		return nil, errLinkUsed
 	case g.over(i.Now()):
-		return nil, &web.Error{Status: http.StatusGone, Text: "This link worked for 7 days, and they are over.", Fix: "Ask " + g.from() + " for another one: it takes a minute."}
+		return nil, &web.Error{Status: http.StatusGone, Text: g.worked(), Fix: "Ask " + g.from() + " for another one: it takes a minute."}
 	case !slices.Contains(states, g.state):
 		return nil, errLinkUsed
 	}
 	return g, nil
+}
+
+func (g *guest) worked() string {
+	if g.Back {
+		return "This link worked for a day, and it is over."
+	}
+	return "This link worked for 7 days, and they are over."
 }
 
 // from is the name of who invites.
@@ -131,6 +138,8 @@ type joinPage struct {
 	KeyOnly                     bool // the account that keeps passkeys is shared: a security key it is
 	Stuck                       bool
 	Words                       []string
+	Back                        bool      // somebody who lost all ways in
+	Due                         time.Time // when the door opens; zero before an owner confirmed it
 	Next, Person                string
 }
 
@@ -138,7 +147,8 @@ func (p joinPage) With(next string) joinPage { p.Next = next; return p }
 
 func (i *Identity) joinPage(w http.ResponseWriter, r *http.Request, g *guest, page, title, step string, more func(*joinPage)) error {
 	p := joinPage{Token: r.PathValue("token"), Name: g.Name, From: g.from(), Practice: i.PracticeName(r.Context()), Role: list(roleWords([]string{g.Role})),
-		Opens: g.opens(), KeyOnly: g.Account == "key", Stuck: g.state == stuck, Person: string(g.Person)}
+		Opens: g.opens(), KeyOnly: g.Account == "key", Stuck: g.state == stuck, Person: string(g.Person), Back: g.Back}
+	p.Due, _ = g.opensAt()
 	if g.Until > 0 {
 		p.Until = time.UnixMilli(g.Until).Add(-time.Minute)
 	}
@@ -155,6 +165,9 @@ func (i *Identity) joinPage(w http.ResponseWriter, r *http.Request, g *guest, pa
 // opens is the sentence of what the newcomer will be able to open: from the teams
 // that the owner signed.
 func (g *guest) opens() string {
+	if g.Back {
+		return "You " + strings.ToLower(opensOf(g.roster, string(g.Person))[:1]) + opensOf(g.roster, string(g.Person))[1:]
+	}
 	var directory, billing bool
 	var care []string
 	for _, team := range g.Teams {
@@ -178,11 +191,11 @@ func (g *guest) opens() string {
 }
 
 func (i *Identity) showJoin(w http.ResponseWriter, r *http.Request) error {
-	g, err := i.guestOf(r, append([]string{waiting}, begun...)...)
+	g, err := i.guestOf(r, append([]string{waiting, confirmed}, begun...)...)
 	if err != nil {
 		return err
 	}
-	if g.state == waiting {
+	if g.state == waiting || g.state == confirmed {
 		return i.showWaiting(w, r, g)
 	}
 	return i.joinPage(w, r, g, "join", "An invitation", "1 of 3, about 4 minutes left", nil)
@@ -357,6 +370,12 @@ func (i *Identity) offerKeys(ctx context.Context, g *guest, seed seal.Seed, door
 	if err != nil {
 		return err
 	}
+	told := layer.Notice{To: g.By, Subject: "Somebody you invited has made the keys", Link: "/people",
+		Text: "Somebody you invited has made a passkey and a second way in. The door opens when you, or another owner, come in next."}
+	if g.Back {
+		told = layer.Notice{To: g.By, Subject: "New ways in were made", Link: "/people/" + string(g.Person) + "/back",
+			Text: "Somebody who lost every way in has made new ones with your link. Compare the six words, face to face, and sign that they are the same."}
+	}
 	return i.DB.Update(ctx, func(tx *store.Tx) error {
 		if err := i.setInvitation(ctx, tx, g.ID, waiting, begun...); err != nil {
 			return err
@@ -364,8 +383,7 @@ func (i *Identity) offerKeys(ctx context.Context, g *guest, seed seal.Seed, door
 		if _, err := tx.ExecContext(ctx, `UPDATE identity_invitations SET offered = $1, proof = $2 WHERE invitation = $3`, body, proof, g.ID); err != nil {
 			return err
 		}
-		if err := i.notify(ctx, tx, layer.Notice{To: g.By, Subject: "Somebody you invited has made the keys", Link: "/people",
-			Text: "Somebody you invited has made a passkey and a second way in. The door opens when you, or another owner, come in next."}); err != nil {
+		if err := i.notify(ctx, tx, told); err != nil {
 			return err
 		}
 		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Kind: "identity.keys-offered", Subject: string(g.Person), Ref: g.ID})
@@ -392,11 +410,11 @@ func (i *Identity) joinStuck(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (i *Identity) showJoinSecond(w http.ResponseWriter, r *http.Request) error {
-	g, err := i.guestOf(r, append([]string{waiting}, begun...)...)
+	g, err := i.guestOf(r, append([]string{waiting, confirmed}, begun...)...)
 	if err != nil {
 		return err
 	}
-	if g.state == waiting { // the answer was lost on its way, the work was not
+	if g.state == waiting || g.state == confirmed { // the answer was lost on its way, the work was not
 		return web.SeeOther(w, r, "/join/"+r.PathValue("token"))
 	}
 	if _, err := i.draft(r.Context(), g); errors.Is(err, errRestart) {

@@ -135,7 +135,10 @@ func (i *Identity) CatchUp(ctx context.Context, u *Unlocked) error {
 	if err != nil {
 		return err
 	}
-	newcomers = slices.DeleteFunc(newcomers, func(v invitation) bool { return v.state != waiting || v.over(i.Now()) })
+	newcomers = slices.DeleteFunc(newcomers, func(v invitation) bool {
+		due, back := v.opensAt()
+		return v.over(i.Now()) || !(v.state == waiting && !v.Back || back && !i.Now().Before(due))
+	})
 	if len(late) == 0 && len(newcomers) == 0 {
 		return nil
 	}

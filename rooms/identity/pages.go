@@ -65,6 +65,10 @@ func (i *Identity) mount(m *web.Mux) {
 	m.Handle("POST /people/keys", i.renewKeys, web.Owner)
 	m.Handle("GET /people/{person}", i.showPerson, web.Owner)
 	m.Handle("POST /people/{person}", i.changePerson, web.Owner)
+	m.Handle("GET /people/{person}/back", i.showBack, web.Owner)
+	m.Handle("POST /people/{person}/back", i.linkBack, web.Owner)
+	m.Handle("POST /people/{person}/back/{invitation}/confirm", i.confirmBack, web.Owner)
+	m.Handle("POST /people/{person}/back/stop", i.stopBack, web.Signed)
 	m.Handle("GET /review", i.showReview, web.Owner)
 	m.Handle("POST /review", i.finishReview, web.Owner)
 	m.Handle("POST /review/drop", i.dropGrant, web.Owner)
@@ -203,6 +207,8 @@ type peoplePage struct {
 // invitedRow is how far somebody is who was invited.
 type invitedRow struct {
 	ID, Name, Role, How string
+	Back                id.Person // who comes back
+	Stop                bool      // anybody may stop it
 	Until               time.Time
 	Words               []string
 }
@@ -241,10 +247,13 @@ func (i *Identity) invited(ctx context.Context) (rows []invitedRow, err error) {
 	}
 	for _, v := range open {
 		row := invitedRow{ID: v.ID, Name: v.Name, Role: list(roleWords([]string{v.Role})), How: v.how(i.Now())}
+		if v.Back {
+			row.Back, row.Stop = v.Person, v.state == waiting || v.state == confirmed
+		}
 		if v.Until > 0 {
 			row.Until = time.UnixMilli(v.Until).Add(-time.Minute)
 		}
-		if v.state == waiting {
+		if v.state == waiting && !v.Back {
 			row.Words = v.words()
 		}
 		rows = append(rows, row)
@@ -257,6 +266,9 @@ func (i *Identity) invited(ctx context.Context) (rows []invitedRow, err error) {
 
 // how says how far an invitation is, and what comes next.
 func (v invitation) how(now time.Time) string {
+	if v.Back {
+		return v.howBack(now)
+	}
 	if v.over(now) {
 		return "The link ran out. Please invite this person again."
 	}

@@ -78,6 +78,16 @@ func dropTeamKeys(ctx context.Context, tx *store.Tx, team id.Team, holder string
 	return nil
 }
 
+// dropOldKit deletes what is sealed to the kit before this one, as far as the new one reaches it too.
+func dropOldKit(ctx context.Context, tx *store.Tx) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM identity_team_keys WHERE holder = $1 AND EXISTS
+		(SELECT 1 FROM identity_team_keys k WHERE k.holder = $2 AND k.team = identity_team_keys.team AND k.epoch = identity_team_keys.epoch)`, recoveryBefore, recoveryHolder)
+	if err != nil {
+		return fmt.Errorf("drop what the old kit opens: %w", err)
+	}
+	return nil
+}
+
 type teamBox struct {
 	team  id.Team
 	epoch uint64

@@ -13,6 +13,10 @@ import (
 // recoveryHolder stands for the practice's recovery pair among the holders of a team key.
 const recoveryHolder = "recovery"
 
+// recoveryBefore stands for the pair of a kit that was replaced: what is not sealed
+// to the new one yet stays with the old paper.
+const recoveryBefore = "recovery-before"
+
 // Teams returns all teams as the signed roster has them, and which of them the
 // acting person holds a key of.
 func (i *Identity) Teams(ctx context.Context) ([]layer.Team, error) {

@@ -87,6 +87,7 @@ func (i *Identity) open(ctx context.Context, p id.Person, doorID string, pair *s
 	u, err := i.unlock(ctx, p, doorID, seal.Seed{Key: key})
 	if err == nil {
 		i.tryCatchUp(ctx, u)
+		i.tryComplete(ctx, u)
 	}
 	return u, err
 }
