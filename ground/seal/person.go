@@ -57,6 +57,11 @@ func RecoveryFromCode(kek Key, practice string) (*Pair, error) {
 	return PairFrom(kek.Derive("recovery v1", practice))
 }
 
+// RecoverySigner derives what the kit signs with from its kek part.
+func RecoverySigner(kek Key, practice string) (*Signer, error) {
+	return SignerFrom(kek.Derive("recovery sign v1", practice))
+}
+
 // TeamInbox derives the pair through which those who are no members seal to a
 // team, from the team's key. Its public half stands in the roster.
 func TeamInbox(team Key) (*Pair, error) { return PairFrom(team.Derive("team inbox v1")) }

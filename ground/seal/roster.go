@@ -27,7 +27,7 @@ type Act string
 const (
 	Found  Act = "found" // the first entry: the practice and its first owner, signed by that owner
 	Join   Act = "join"  // a person joins; signed by an owner
-	Rekey  Act = "rekey" // a person's new public keys; signed with the old ones by oneself, or by an owner
+	Rekey  Act = "rekey" // a person's new public keys; signed with the old ones by oneself, or by an owner; an owner's also with the recovery kit
 	Doors  Act = "doors" // a person's doors, all of them; signed by oneself, or by an owner
 	Assign Act = "roles" // a person's roles; signed by an owner
 	Leave  Act = "leave" // a person leaves; signed by an owner
@@ -65,7 +65,7 @@ type Entry struct {
 	Roles      []string        `json:"roles,omitempty"`    // found, join, roles
 	Team       string          `json:"team,omitempty"`     // team
 	Kind       string          `json:"kind,omitempty"`     // team: "care", "directory", "billing"
-	Members    []string        `json:"members,omitempty"`  // team
+	Members    []string        `json:"members,omitempty"`  // team; key "recovery": the trusted people who have a share each
 	Epoch      uint64          `json:"epoch,omitempty"`    // team: number of its key, from 1
 	Commitment []byte          `json:"commitment,omitempty"`
 	Name       string          `json:"name,omitempty"`   // key; found, join: what colleagues call the person; team: what they call it
@@ -73,6 +73,7 @@ type Entry struct {
 	After      int64           `json:"after,omitempty"`  // plan: not before this hour, unix milliseconds
 	Teams      []PlannedTeam   `json:"teams,omitempty"`  // plan: what the teams of who leaves become, in order of id
 	Plan       uint64          `json:"plan,omitempty"`   // withdraw, due: number of the plan's entry
+	Sign       SignPublic      `json:"sign,omitempty"`   // key "recovery": what the kit signs with
 }
 
 // PlannedTeam is what a team becomes when a plan is carried out: the next key,
@@ -95,6 +96,17 @@ const Owner = "owner"
 
 // maxEntry bounds an entry from a database that may not be ours any more.
 const maxEntry = 1 << 20
+
+// Recovery names the practice's recovery pair, and signs for it: with the kit an
+// owner who lost every way in gets new keys, and nothing else is signed.
+const Recovery = "recovery"
+
+// RecoveryKit is what the chain says of the kit that is in use.
+type RecoveryKit struct {
+	Sign    SignPublic // nil: it signs nothing
+	Trusted []string   // who holds a share of it, two of which open it; empty: one paper
+	Number  uint64     // of the entry that named it; 0: there is none
+}
 
 // RosterPerson is what the chain says of a person.
 type RosterPerson struct {
@@ -127,6 +139,7 @@ type Roster struct {
 	people   map[string]RosterPerson
 	teams    map[string]RosterTeam
 	keys     map[string]Public
+	kit      RecoveryKit
 	plans    map[string]Plan // the newest of each person that was not withdrawn
 	named    uint64          // number of the newest entry that named a public key of the practice
 }
@@ -233,6 +246,16 @@ func (r *Roster) Sign(by string, signer *Signer, e Entry) (Signed, error) {
 	return s, nil
 }
 
+// Prepare writes the next entry as it will be signed by somebody who is not here:
+// the recovery kit, in a browser. Add takes it in with the signature.
+func (r *Roster) Prepare(by string, e Entry) ([]byte, error) {
+	e.Number, e.Previous, e.By = r.Number+1, r.head(), by
+	return json.Marshal(e)
+}
+
+// KitLabel is the label under which the kit signs an entry.
+const KitLabel = entryLabel
+
 // Begin makes the first entry of a practice.
 func Begin(person string, u User, e Entry) (*Roster, Signed, error) {
 	r, keys := emptyRoster(), u.Keys()
@@ -280,6 +303,9 @@ func (e Entry) says() error {
 	case Form:
 		e.Team, e.Name, e.Kind, e.Person, e.Members, e.Epoch, e.Commitment, e.Public = "", "", "", "", nil, 0, nil, nil
 	case Name:
+		if e.Name == Recovery {
+			e.Sign, e.Members = nil, nil
+		}
 		e.Name, e.Public = "", nil
 	case Foresee:
 		e.Person, e.After, e.Teams = "", 0, nil
@@ -318,6 +344,9 @@ func (r *Roster) signer(e Entry) (SignPublic, string) {
 		}
 		return e.Keys.Sign, ""
 	}
+	if e.By == Recovery {
+		return r.kitSigns(e)
+	}
 	by, ok := r.people[e.By]
 	if !ok || by.Gone {
 		return nil, "nobody of that name belongs to the practice"
@@ -327,6 +356,18 @@ func (r *Roster) signer(e Entry) (SignPublic, string) {
 		return nil, "only an owner may sign it"
 	}
 	return by.Keys.Sign, ""
+}
+
+// kitSigns returns the kit's key for the one thing it signs: new keys of an owner.
+func (r *Roster) kitSigns(e Entry) (SignPublic, string) {
+	p, ok := r.people[e.Person]
+	switch {
+	case r.kit.Sign == nil:
+		return nil, "no recovery kit signs here"
+	case e.Act != Rekey || e.Doors == nil || !ok || p.Gone || !slices.Contains(p.Roles, Owner):
+		return nil, "the recovery kit signs new keys of an owner, with doors, and nothing else"
+	}
+	return r.kit.Sign, ""
 }
 
 func (r *Roster) apply(e Entry) (reason string) {
@@ -366,6 +407,12 @@ func (r *Roster) apply(e Entry) (reason string) {
 		if e.Name == "" || e.Public.Check() != nil {
 			return "it names no valid public key"
 		}
+		if e.Name == Recovery {
+			if e.Sign != nil && e.Sign.Check() != nil || len(e.Members) != 0 && len(e.Members) != 3 {
+				return "it names no valid recovery kit"
+			}
+			r.kit = RecoveryKit{Sign: e.Sign, Trusted: e.Members, Number: e.Number}
+		}
 		r.keys[e.Name], r.named = e.Public, e.Number
 		return ""
 	default:
@@ -391,7 +438,7 @@ func (r *Roster) join(e Entry, known bool) (reason string) {
 	if e.Act == Found && (e.Practice == "" || !slices.Contains(e.Roles, Owner)) {
 		return "it founds a practice without a name or an owner"
 	}
-	if known || e.Person == "" {
+	if known || e.Person == "" || e.Person == Recovery {
 		return "it lets somebody join who is here already"
 	}
 	if reason := e.Keys.check(); reason != "" {
@@ -498,6 +545,9 @@ func (r *Roster) Stale(team string) bool {
 
 // PublicKey returns one of the practice's public keys by name.
 func (r *Roster) PublicKey(name string) (Public, bool) { k, ok := r.keys[name]; return k, ok }
+
+// Kit returns what the chain says of the recovery kit.
+func (r *Roster) Kit() RecoveryKit { return r.kit }
 
 // CheckTeamKey accepts a team key only if the chain commits to it.
 func (r *Roster) CheckTeamKey(team string, epoch uint64, k Key) error {

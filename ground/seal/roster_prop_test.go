@@ -658,3 +658,58 @@ func TestSignedEntriesFitInTheirOwnPlaceOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestTheKitSignsNewKeysOfAnOwnerAndNothingElse(t *testing.T) {
+	r, _ := begun("P")
+	keys := func(i int) *Keys { k := users()[i].Keys(); return &k }
+	doors := map[string]Door{"d": {Kind: "passkey", Pair: users()[4].Pair.Public()}}
+	must(r.Sign("ana", users()[0].Signer, Entry{At: 2, Act: Join, Person: "jo", Keys: keys(1), Roles: []string{"clinician"}}))
+	kit := must(RecoverySigner(NewKey(), "P"))
+	if _, err := r.Clone().Sign(Recovery, kit, Entry{At: 3, Act: Rekey, Person: "ana", Keys: keys(5), Doors: doors}); err == nil {
+		t.Error("a kit that nobody named signs")
+	}
+	must(r.Sign("ana", users()[0].Signer, Entry{At: 3, Act: Name, Name: Recovery, Public: users()[3].Pair.Public(), Sign: kit.Public(), Members: []string{"a", "b", "c"}}))
+	for what, e := range map[string]Entry{
+		"keys of somebody who is no owner":  {Act: Rekey, Person: "jo", Keys: keys(5), Doors: doors},
+		"keys without doors":                {Act: Rekey, Person: "ana", Keys: keys(5)},
+		"keys of nobody":                    {Act: Rekey, Person: "lee", Keys: keys(5), Doors: doors},
+		"doors":                             {Act: Doors, Person: "ana", Doors: doors},
+		"a role":                            {Act: Assign, Person: "jo", Roles: []string{Owner}},
+		"a leaving":                         {Act: Leave, Person: "jo"},
+		"another kit":                       {Act: Name, Name: Recovery, Public: users()[3].Pair.Public()},
+		"a newcomer who is called recovery": {Act: Join, Person: Recovery, Keys: keys(5), Roles: []string{Owner}},
+	} {
+		if _, err := r.Clone().Sign(Recovery, kit, e); err == nil {
+			t.Errorf("the kit signs %s", what)
+		}
+	}
+	if _, err := r.Clone().Sign(Recovery, users()[1].Signer, Entry{Act: Rekey, Person: "ana", Keys: keys(5), Doors: doors}); err == nil {
+		t.Error("somebody else signs for the kit")
+	}
+	if _, err := r.Clone().Sign("ana", users()[0].Signer, Entry{Act: Join, Person: Recovery, Keys: keys(5)}); err == nil {
+		t.Error("somebody joins under the kit's name")
+	}
+	for what, e := range map[string]Entry{
+		"two trusted people":        {Act: Name, Name: Recovery, Public: users()[3].Pair.Public(), Sign: kit.Public(), Members: []string{"a", "b"}},
+		"a signing key of another":  {Act: Name, Name: "inbox", Public: users()[3].Pair.Public(), Sign: kit.Public()},
+		"a signing key off a curve": {Act: Name, Name: Recovery, Public: users()[3].Pair.Public(), Sign: make([]byte, 65)},
+	} {
+		if _, err := r.Clone().Sign("ana", users()[0].Signer, e); err == nil {
+			t.Errorf("taken: a key with %s", what)
+		}
+	}
+	if k := r.Kit(); k.Number != 3 || len(k.Trusted) != 3 {
+		t.Errorf("the kit is %+v", k)
+	}
+	must(r.Sign(Recovery, kit, Entry{At: 4, Act: Rekey, Person: "ana", Keys: keys(5), Doors: doors}))
+	if p, _ := r.Person("ana"); !p.Keys.Pair.Equal(users()[5].Pair.Public()) || len(p.Doors) != 1 {
+		t.Error("the kit signed, and the owner has the old keys")
+	}
+	if _, err := r.Clone().Sign("ana", users()[0].Signer, Entry{Act: Leave, Person: "jo"}); err == nil {
+		t.Error("the lost keys still sign")
+	}
+	must(r.Sign("ana", users()[5].Signer, Entry{At: 5, Act: Name, Name: Recovery, Public: users()[2].Pair.Public()}))
+	if _, err := r.Clone().Sign(Recovery, kit, Entry{Act: Rekey, Person: "ana", Keys: keys(6), Doors: doors}); err == nil {
+		t.Error("a kit that was replaced still signs")
+	}
+}

@@ -56,8 +56,10 @@ type reply struct {
 	Ceremony   string          `json:"ceremony"`
 	Credential json.RawMessage `json:"credential,omitempty"`
 	Box        []byte          `json:"box,omitempty"`
-	Key        []byte          `json:"key,omitempty"`   // what this browser will renew its session with
-	Label      string          `json:"label,omitempty"` // of a new door
+	Key        []byte          `json:"key,omitempty"`       // what this browser will renew its session with
+	Label      string          `json:"label,omitempty"`     // of a new door
+	Pass       string          `json:"pass,omitempty"`      // of somebody who comes back with the kit
+	Signature  []byte          `json:"signature,omitempty"` // the kit's, over the entry it was given
 }
 
 // ask keeps a ceremony and returns the question of it.

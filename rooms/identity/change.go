@@ -169,7 +169,11 @@ func (c *Change) keysOf(team id.Team) map[uint64]seal.Key {
 // SetRecovery names the practice's recovery pair, and seals every team key that
 // the signer holds to it.
 func (c *Change) SetRecovery(ctx context.Context, public seal.Public) error {
-	if err := c.Sign(seal.Entry{Act: seal.Name, Name: recoveryHolder, Public: public}); err != nil {
+	return c.nameRecovery(ctx, seal.Entry{Act: seal.Name, Name: recoveryHolder, Public: public})
+}
+
+func (c *Change) nameRecovery(ctx context.Context, e seal.Entry) error {
+	if err := c.Sign(e); err != nil {
 		return err
 	}
 	c.Write(func(tx *store.Tx) error {

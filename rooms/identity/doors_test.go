@@ -624,14 +624,7 @@ func TestTheKitMakesThePracticeReady(t *testing.T) {
 		t.Errorf("with one door and no kit: %v", got)
 	}
 	s.withCode(owner)
-	ticket, err := owner.Tap(t.Context(), actSetKit, string(s.owner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	kit := seal.NewCode(seal.Kit)
-	if err := s.sendParts(owner, "/kit", ticket, kit); err != nil {
-		t.Fatal(err)
-	}
+	kit, _ := s.withKit(owner)
 	doors, have, err := s.Ready(t.Context())
 	if err != nil || doors != 2 || !have {
 		t.Errorf("ready: %d doors, kit %v, %v", doors, have, err)
@@ -639,7 +632,7 @@ func TestTheKitMakesThePracticeReady(t *testing.T) {
 	if got := states(); got["identity.doors"] != "Safe" || got["identity.kit"] != "Safe" || got["identity.holders"] != "Safe" {
 		t.Errorf("with two doors and a kit: %v", got)
 	}
-	pair, err := seal.RecoveryFromCode(kit.KEK(), s.Anchor.Practice())
+	pair, err := seal.RecoveryFromCode(kit.Secret, kit.Practice)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,12 +97,37 @@ func few(names []string) string {
 	return list(names)
 }
 
-// kitEvidence: the kit was made, and read back from paper.
+// kitEvidence: the kit was made, and read back from paper; nobody who left holds a
+// share of it, and nobody typed it anywhere since.
 func (i *Identity) kitEvidence(ctx context.Context, roster *seal.Roster) (layer.Evidence, error) {
-	e := layer.Evidence{Claim: "identity.kit", State: layer.Safe, Page: "/kit", Text: "The practice has a recovery kit: its key stands in the signed list."}
+	e := layer.Evidence{Claim: "identity.kit", State: layer.Safe, Page: "/kit", Text: "The practice has a recovery kit of one paper: its key stands in the signed list."}
 	if _, ok := roster.PublicKey(recoveryHolder); !ok {
 		e.State, e.Minutes, e.Fix = layer.NeedsYou, 3, "Make the recovery kit"
 		e.Text = "There is no recovery kit. If all keys are lost, nobody can open what is sealed here."
+		return e, nil
+	}
+	var used bool
+	err := i.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM identity_done WHERE kind = $1 AND number = $2)`, kitUsed, roster.Kit().Number).Scan(&used)
+	if err != nil {
+		return e, fmt.Errorf("read what was done: %w", err)
+	}
+	names, gone := trustedNames(roster)
+	asked, shown, err := i.waiting(ctx, kitWait, fmt.Sprint(roster.Kit().Number))
+	if err != nil {
+		return e, err
+	}
+	switch {
+	case shown && i.Now().Before(asked.Add(kitWaits+kitPatient)):
+		e.State, e.Minutes, e.Fix, e.By, e.Page = layer.NeedsYou, 1, "Look who it was", i.Now(), "/people"
+		e.Text = "Somebody has shown the recovery kit. From " + asked.Add(kitWaits).Format("2 January, 15:04") + " on it gives an owner new ways in, unless it is stopped."
+	case used:
+		e.State, e.Minutes, e.Fix, e.By = layer.NeedsYou, 5, "Make a new kit", i.Now()
+		e.Text = "The recovery kit was used. A new one takes its place, so that the old paper signs nothing any more."
+	case len(gone) > 0:
+		e.State, e.Minutes, e.Fix, e.By, e.Page = layer.NeedsYou, 8, "Share a new kit", i.Now(), "/kit/shares"
+		e.Text = few(gone) + " left with a share of the recovery kit. A new kit makes that share worthless."
+	case len(names) > 0:
+		e.Text = "Any two of " + list(names) + " can bring the practice back: each has a share of the recovery kit."
 	}
 	return e, nil
 }

@@ -27,6 +27,7 @@ const (
 	keptApproval  = "approval"  // an act that waits for an owner's tap, 10 minutes
 	keptChallenge = "challenge" // of a renewal, 1 minute
 	keptJoin      = "join"      // what a newcomer has made so far, sealed under the link; 7 days
+	keptKit       = "kit"       // a proof that a kit is asked for, 10 minutes; the pass that it gave, 15
 	keptNews      = "news"      // a team's new key, sealed to a session; as long as the session
 )
 

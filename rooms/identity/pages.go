@@ -19,6 +19,17 @@ import (
 //go:embed passkey.js
 var passkeyScript []byte
 
+//go:embed kem.js
+var kemScript []byte
+
+//go:embed kit.js
+var kitPageScript []byte
+
+// kitScript is the name of what the pages of the kit need besides: its two files in one.
+const kitScript = "kit.js"
+
+var kitScripts = slices.Concat(kemScript, []byte("\n"), kitPageScript)
+
 // script is the name of the room's script among the static files.
 const script = "passkey.js"
 
@@ -26,12 +37,14 @@ const script = "passkey.js"
 // back by network; what needs a live session is not.
 func (i *Identity) mount(m *web.Mux) {
 	m.Script(script, passkeyScript)
+	m.Script(kitScript, kitScripts)
 	m.ScriptForSigned(script)
 	m.Foot(web.NavItem{Text: "Your ways in", Path: "/doors"})
 	m.Foot(web.NavItem{Text: "Who can open what", Path: "/people"})
 	open := func(pattern string, h web.Handler) { m.Handle(pattern, i.limited(h), web.Anyone) }
 	m.Handle("GET /unlock", i.showCover, web.Anyone)
 	m.Handle("GET /unlock/code", i.showCode, web.Anyone)
+	m.Handle("GET /unlock/lost", i.showLost, web.Anyone)
 	m.Handle("POST /lock", i.lock, web.Anyone)
 	open("POST /passkey/begin", i.askToSignIn)
 	open("POST /passkey/finish", i.signIn)
@@ -50,7 +63,16 @@ func (i *Identity) mount(m *web.Mux) {
 	open("POST /claim/{token}/finish", i.claimHouse)
 	m.Handle("GET /first/door", i.showSecondWay, web.Signed)
 	m.Handle("GET /kit", i.showKit, web.Owner)
+	m.Handle("GET /kit/shares", i.showShares, web.Owner)
+	m.Handle("POST /kit/try", i.paced(i.tryKit), web.Owner)
 	m.Handle("POST /kit", i.setKit, web.Owner)
+	m.Handle("POST /kit/stop", i.stopKit, web.Signed)
+	m.Handle("GET /unlock/kit", i.showKitBack, web.Anyone)
+	open("POST /unlock/kit/begin", i.askKit)
+	open("POST /unlock/kit/prove", i.proveKit)
+	open("POST /unlock/kit/passkey", i.askKitPasskey)
+	open("POST /unlock/kit/keys", i.kitKeys)
+	open("POST /unlock/kit/finish", i.finishKit)
 
 	m.Handle("GET /doors", i.showDoors, web.Signed)
 	m.Handle("POST /doors/begin", i.paced(i.askToAddPasskey), web.Signed)
@@ -111,6 +133,11 @@ func (i *Identity) showCover(w http.ResponseWriter, r *http.Request) error {
 		Data: coverPage{web.Next(r), i.Founded(), known}})
 }
 
+// showLost says what helps when no way in is left.
+func (i *Identity) showLost(w http.ResponseWriter, r *http.Request) error {
+	return i.pages.Show(w, r, "lost", web.View{Title: "Every way in is lost", Bare: true, Step: "Coming back"})
+}
+
 func (i *Identity) showCode(w http.ResponseWriter, r *http.Request) error {
 	known, err := i.enrolled(r, "")
 	if err != nil {
@@ -131,6 +158,8 @@ type doorsPage struct {
 	Late     bool   // this person's teams wait for an owner
 	Did      string // what was done just now
 	Kit      bool
+	Trusted  []string // who has a share of the kit
+	House    string   // opaque id of the practice: what the kit is bound to
 	Words    []string
 	Next     string
 }
@@ -147,8 +176,14 @@ func (i *Identity) ownDoors(ctx context.Context) (p doorsPage, err error) {
 	if p.Doors, err = i.doorsOf(ctx, person); err != nil {
 		return p, err
 	}
-	_, p.Kit, err = i.Ready(ctx)
-	return p, err
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return p, err
+	}
+	_, p.Kit = ready(roster)
+	p.Trusted, _ = trustedNames(roster)
+	p.House = i.Anchor.Practice()
+	return p, nil
 }
 
 func (i *Identity) showOwn(w http.ResponseWriter, r *http.Request, page string, v web.View) error {
@@ -156,7 +191,7 @@ func (i *Identity) showOwn(w http.ResponseWriter, r *http.Request, page string, 
 	if err != nil {
 		return err
 	}
-	v.Data, v.Scripts = p, []string{script}
+	v.Data, v.Scripts = p, append([]string{script}, v.Scripts...)
 	return i.pages.Show(w, r, page, v)
 }
 
@@ -165,7 +200,31 @@ func (i *Identity) showSecondWay(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (i *Identity) showKit(w http.ResponseWriter, r *http.Request) error {
-	return i.showOwn(w, r, "kit", web.View{Title: "The recovery kit", Bare: true, Step: "4 of 4, about 2 minutes left"})
+	return i.showOwn(w, r, "kit", web.View{Title: "The recovery kit", Bare: true, Step: "4 of 4, about 2 minutes left", Scripts: []string{kitScript}})
+}
+
+type sharesPage struct {
+	doorsPage
+	Three      []int
+	Colleagues []string
+}
+
+func (i *Identity) showShares(w http.ResponseWriter, r *http.Request) error {
+	p, err := i.ownDoors(r.Context())
+	if err != nil {
+		return err
+	}
+	page := sharesPage{doorsPage: p, Three: []int{1, 2, 3}}
+	people, err := i.people(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, person := range people {
+		if !person.Gone {
+			page.Colleagues = append(page.Colleagues, person.Name)
+		}
+	}
+	return i.pages.Show(w, r, "kit-shares", web.View{Title: "Share the kit", Bare: true, Step: "About 8 minutes", Scripts: []string{script, kitScript}, Data: page})
 }
 
 func (i *Identity) showDoors(w http.ResponseWriter, r *http.Request) error {
@@ -202,6 +261,7 @@ type peoplePage struct {
 	Owner   bool
 	Me      string
 	Late    string
+	Kit     time.Time // from when on a kit that was shown opens; zero: none was
 }
 
 // invitedRow is how far somebody is who was invited.
@@ -232,6 +292,11 @@ func (i *Identity) showPeople(w http.ResponseWriter, r *http.Request) error {
 	e, err := i.overdueEvidence(ctx, roster)
 	if err != nil {
 		return err
+	}
+	if asked, waits, err := i.waiting(ctx, kitWait, fmt.Sprint(roster.Kit().Number)); err != nil {
+		return err
+	} else if waits && i.Now().Before(asked.Add(kitWaits+kitPatient)) {
+		p.Kit = asked.Add(kitWaits)
 	}
 	if e.State == layer.NeedsYou {
 		p.Late = e.Text

@@ -9,9 +9,9 @@ let token = form();
 
 // Bytes and base64url, as Go's encoding/json and WebAuthn write them.
 export const bytes = (s) => Uint8Array.from(atob(s.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
-const base64 = (b) => btoa(String.fromCharCode(...new Uint8Array(b)));
+export const base64 = (b) => btoa(String.fromCharCode(...new Uint8Array(b)));
 const base64url = (b) => base64(b).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-const join = (...parts) => {
+export const join = (...parts) => {
 	const all = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
 	let at = 0;
 	for (const p of parts) { all.set(p, at); at += p.length; }
@@ -20,10 +20,10 @@ const join = (...parts) => {
 const sized = (b) => { const n = new Uint8Array(4); new DataView(n.buffer).setUint32(0, b.length); return join(n, b); };
 
 // Said is an error whose words a person may read.
-class Said extends Error {}
+export class Said extends Error {}
 
 // ask posts JSON and returns the answer, or throws what the server says.
-async function ask(path, body = {}, headers = {}) {
+export async function ask(path, body = {}, headers = {}) {
 	let answer;
 	try {
 		answer = await fetch(path, {
@@ -88,7 +88,7 @@ async function check(kind, secret) {
 	const sum = await crypto.subtle.digest('SHA-256', join(text.encode(`quietroom code v1 ${kind} `), secret));
 	return encode(new Uint8Array(sum)).slice(0, 4);
 }
-const plainCode = (s) => s.toUpperCase().replace(/[\s\p{Pd}]/gu, '').replaceAll('O', '0').replace(/[IL]/g, '1');
+export const plainCode = (s) => s.toUpperCase().replace(/[\s\p{Pd}]/gu, '').replaceAll('O', '0').replace(/[IL]/g, '1');
 
 export async function newCode(kind) {
 	const secret = crypto.getRandomValues(new Uint8Array(20));
@@ -125,13 +125,13 @@ function keys(mode, act) {
 		};
 	});
 }
-async function newRenewalKey() {
+export async function newRenewalKey() {
 	const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
 	await keys('readwrite', (s) => s.put(pair.privateKey, 'fresh'));
 	return base64(await crypto.subtle.exportKey('raw', pair.publicKey));
 }
 // settle makes the fresh key the one in use, once the server has taken it.
-async function settle() {
+export async function settle() {
 	const fresh = await keys('readonly', (s) => s.get('fresh'));
 	await keys('readwrite', (s) => s.put(fresh, 'renew'));
 	localStorage.setItem('quietroom renewed', Date.now());
@@ -211,7 +211,7 @@ async function answerWith(question) {
 
 // register makes a passkey that gives keys. Where making it gives none yet, it
 // is asked for them at once; where there are none, nothing of it is kept.
-async function register(question) {
+export async function register(question) {
 	const publicKey = options(question.publicKey);
 	let c;
 	try {
@@ -250,9 +250,9 @@ export async function tap(act, object) {
 
 // ---- The pages
 
-const say = (f, words) => { const out = f.querySelector('[role=status]') ?? f.closest('main').querySelector('[role=status]'); if (out) out.textContent = words; };
-const field = (f, name) => f.elements[name]?.value ?? '';
-const leave = (f) => location.assign(field(f, 'next') || '/');
+export const say = (f, words) => { const out = f.querySelector('[role=status]') ?? f.closest('main').querySelector('[role=status]'); if (out) out.textContent = words; };
+export const field = (f, name) => f.elements[name]?.value ?? '';
+export const leave = (f) => location.assign(field(f, 'next') || '/');
 
 // freshToken gets the form token of a session that was opened on this page.
 function freshToken(path) {
@@ -265,7 +265,7 @@ function freshToken(path) {
 	});
 }
 
-const acts = {
+export const acts = {
 	async 'sign-in'(f) {
 		const key = await newRenewalKey();
 		await ask('/passkey/finish', { ...await answerWith(await ask('/passkey/begin')), key });
@@ -304,13 +304,6 @@ const acts = {
 		const question = await ask('/code/begin');
 		const box = await sealTo(question, join(await part(secret, 'auth'), await part(secret, 'kek')));
 		await ask('/doors/code', { ceremony: question.ceremony, box, label: field(f, 'label') }, { 'X-Tap': ticket });
-		leave(f);
-	},
-	async kit(f) {
-		const secret = await readBack(f, 'kit');
-		const ticket = await tap('set-kit', f.dataset.person);
-		const question = await ask('/code/begin');
-		await ask('/kit', { ceremony: question.ceremony, box: await sealTo(question, await part(secret, 'kek')) }, { 'X-Tap': ticket });
 		leave(f);
 	},
 	async code(f) {
@@ -383,13 +376,13 @@ for (const f of document.querySelectorAll('form[data-tap]')) {
 
 // A code that is made here: shown, printed, read back.
 const made = new WeakMap();
-function showCode(region, code) {
+export function showCode(region, code) {
 	if (!region) return;
 	const groups = code.split('-').map((g) => Object.assign(document.createElement('span'), { textContent: g }));
 	region.querySelector('.kit').replaceChildren(...groups.flatMap((g) => [g, ' ']));
 	region.hidden = false;
 }
-async function readBack(f, kind) {
+export async function readBack(f, kind) {
 	const code = made.get(f);
 	if (!code) throw new Said('Press “Make it” first, and print it.');
 	if (plainCode(field(f, 'typed')) !== plainCode(code)) throw new Said(fitting(f, code).words);

@@ -353,8 +353,16 @@ func signedBy(key, message, raw []byte) bool {
 	if len(key) == 0 || len(raw) != 64 {
 		return false
 	}
-	der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:32]), new(big.Int).SetBytes(raw[32:])})
+	der, err := derSignature(raw)
 	return err == nil && seal.SignPublic(key).Verify(renewLabel, message, der)
+}
+
+// derSignature is a signature of WebCrypto as the signed list has it.
+func derSignature(raw []byte) ([]byte, error) {
+	if len(raw) != 64 {
+		return nil, errTorn
+	}
+	return asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:32]), new(big.Int).SetBytes(raw[32:])})
 }
 
 // lock ends the session: its ring is deleted. It is for anyone, so that a dead

@@ -11,7 +11,7 @@ import (
 )
 
 // recoveryHolder stands for the practice's recovery pair among the holders of a team key.
-const recoveryHolder = "recovery"
+const recoveryHolder = seal.Recovery
 
 // recoveryBefore stands for the pair of a kit that was replaced: what is not sealed
 // to the new one yet stays with the old paper.

@@ -72,6 +72,8 @@ type Reply struct {
 	Box        []byte         `json:"box,omitempty"`
 	Key        []byte         `json:"key,omitempty"`
 	Label      string         `json:"label,omitempty"`
+	Pass       string         `json:"pass,omitempty"`
+	Signature  []byte         `json:"signature,omitempty"`
 }
 
 // Copy takes the browser's cookies elsewhere, as a thief would. The key that
