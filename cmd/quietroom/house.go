@@ -67,6 +67,7 @@ type house struct {
 	late     atomic.Int64 // by how much the clock of a trial house was put forward
 	reserve  int64        // bytes of the disk that stay free for facts; see door
 	inPlace  bool         // its tables are changed where they lie: it is a copy, or new
+	moveIn   func()       // ends the serving; a house that came back takes this one's place
 	updated  *updated     // it was brought up to date, and is not settled yet
 }
 

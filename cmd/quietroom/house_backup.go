@@ -63,6 +63,9 @@ func (h *house) newBackup(kept seal.Key) *backup.Backup {
 			return name
 		},
 	}
+	if h.MadeUp == nil && h.Root() == nil {
+		c.Fresh = fresh{h}
+	}
 	if strings.Contains(h.Blobs, "://") { // a bucket: what lies there is copied beside the house first
 		c.Blobs, c.Mirror = "saved/blobs", h.mirrorBlobs
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"rsc.io/qr"
@@ -56,21 +57,39 @@ func serveCommand(ctx context.Context, c *call) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(c.err, nil))
-	if err := prepare(*dir, *database, *bucket, origin(*listen, *name, s)); err != nil {
-		return err
+	for {
+		if err := prepare(*dir, *database, *bucket, origin(*listen, *name, s)); err != nil {
+			return err
+		}
+		h, err := openHouse(ctx, *dir, log)
+		if err != nil {
+			return err
+		}
+		s.Ready = func(net.Addr) { h.greet(ctx, c) }
+		var moving atomic.Bool
+		here, stop := context.WithCancel(ctx)
+		h.moveIn = func() { moving.Store(true); time.AfterFunc(time.Second, stop) } // its page still goes out
+		err = errors.Join(h.serve(here, s), h.close())
+		stop()
+		if err != nil || !moving.Load() || ctx.Err() != nil {
+			return err
+		}
+		fmt.Fprintln(c.err, "A practice came back from a backup, and takes the place of the empty one.")
+		if err := underLock(*dir, beginMove); err != nil {
+			return err
+		}
 	}
-	h, err := openHouse(ctx, *dir, log)
-	if err != nil {
-		return err
-	}
-	s.Ready = func(net.Addr) { h.greet(ctx, c) }
-	return errors.Join(h.serve(ctx, s), h.close())
 }
 
 // prepare makes a new house where there is none, and has an older one answer
 // where it is served now. Passkeys are bound to the name of the host (WebAuthn
 // Level 3, 5.1.2): a practice that was founded under another name stays there.
 func prepare(dir, database, bucket, origin string) error {
+	if _, err := os.Stat(filepath.Join(dir, arriving)); err == nil {
+		if err := underLock(dir, moveIn); err != nil {
+			return err
+		}
+	}
 	s, err := readSettings(dir)
 	if errors.Is(err, errNoHouse) {
 		if database == "" {

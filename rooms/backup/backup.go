@@ -70,6 +70,7 @@ type Config struct {
 	Check    func(ctx context.Context, dir string, m Manifest, erased []id.Patient, look func(*store.DB) error) (Checked, error) // makes a house of what came back, and looks at it
 	Person   func(context.Context) string                                                                                        // the name of who acts, for what is somebody's word
 	Keys     Keys                                                                                                                // the vault. Optional
+	Fresh    Fresh                                                                                                               // the installation, while nobody has founded a practice in it. Optional
 	TeamName func(context.Context, id.Team) string                                                                               // as people read it. Optional
 }
 
@@ -90,6 +91,7 @@ type Backup struct {
 	now    progress
 	weak   bool // see Weaken
 	rounds rounds
+	coming coming
 }
 
 // New makes the room; its tables exist after store.Migrate with Layer().Schema.

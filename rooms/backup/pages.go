@@ -29,6 +29,11 @@ func (b *Backup) mount(m *web.Mux) {
 	m.Handle("POST /backups/sheet", b.keepSheet, web.Owner)
 	m.Handle("GET /backups/plan", b.showPlan, web.Owner)
 	m.Handle("POST /backups/plan", b.keepExercise, web.Owner)
+	if b.Fresh != nil {
+		m.Handle("GET /claim/{token}/bring-back", b.showBringBack, web.Anyone)
+		m.Handle("POST /claim/{token}/bring-back", b.bringBack, web.Anyone)
+		m.Handle("POST /claim/{token}/open", b.openBroughtBack, web.Anyone)
+	}
 }
 
 type backupsPage struct {

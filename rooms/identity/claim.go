@@ -78,6 +78,14 @@ func (i *Identity) claimOf(r *http.Request) (name string, c claim, err error) {
 	return name, c, json.Unmarshal(b, &c)
 }
 
+// Claimed tells whether a request's link (the path value "token") still founds
+// the practice: for pages of other rooms that come before the founding. What it
+// returns is for the person.
+func (i *Identity) Claimed(r *http.Request) error {
+	_, _, err := i.claimOf(r)
+	return err
+}
+
 type claimPage struct {
 	Token    string
 	Practice string
