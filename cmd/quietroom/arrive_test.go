@@ -83,7 +83,7 @@ func TestAHouseComesBackThroughTheFirstPage(t *testing.T) {
 	if text := b.See("form[action$='/open'] button"); text == "" {
 		t.Fatal("nothing to open")
 	}
-	if text := b.See("dl"); !strings.Contains(text, "20") || !strings.Contains(text, "USB") {
+	if text := b.See("table"); !strings.Contains(text, "20") || !strings.Contains(text, "USB") {
 		t.Errorf("the report says: %s", text)
 	}
 	if pictures != "" {

@@ -77,7 +77,7 @@ func makePrivate(path string) error {
 // and truncated, so that no older page holds a deleted key (with secure_delete
 // the bytes are gone only after this checkpoint). A reader of an older page may
 // hold it up; it tries for five seconds while updates go on. On PostgreSQL it
-// does nothing: vault rewrites its wrap table, and its log is the server's.
+// does nothing: see Rewrite.
 func (db *DB) Scrub(ctx context.Context) error {
 	if db.kind == Postgres {
 		return nil

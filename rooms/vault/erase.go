@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"quietroom/ground/id"
 	"quietroom/ground/ledger"
@@ -108,16 +107,27 @@ func (v *Vault) Bury(ctx context.Context, list []id.Patient) (buried int, err er
 	return buried, v.DB.Scrub(ctx)
 }
 
-// scrubErased overwrites what was deleted, after somebody was erased: within the
-// hour on SQLite. PostgreSQL's own cleaning does it there.
+// rewritten is the kind of the fact that the files hold nothing of the erased any
+// more. Its reason is "log" where PostgreSQL's own log could not be turned over.
+const rewritten = "vault.rewritten"
+
+// scrubErased overwrites what was deleted, within the hour after somebody was
+// erased: SQLite folds its log in, PostgreSQL writes the tables of keys anew. It
+// tries again each hour until it is done.
 func (v *Vault) scrubErased(ctx context.Context) error {
-	for e, err := range v.Ledger.Facts(ctx, ledger.Query{Kinds: []string{erased}, Newest: true, Limit: 1}) {
+	for e, err := range v.Ledger.Facts(ctx, ledger.Query{Kinds: []string{erased, rewritten}, Newest: true, Limit: 1}) {
+		if err != nil || e.Kind == rewritten {
+			return err
+		}
+		turned, err := v.DB.Rewrite(ctx, patientTables...)
 		if err != nil {
 			return err
 		}
-		if v.Now().Sub(e.At) < 2*time.Hour {
-			return v.DB.Scrub(ctx)
+		f := ledger.Fact{At: v.Now(), Kind: rewritten}
+		if !turned {
+			f.Reason = "log"
 		}
+		return v.DB.Update(ctx, func(tx *store.Tx) error { return ledger.Append(ctx, tx, f) })
 	}
 	return nil
 }
