@@ -242,7 +242,13 @@ func (h *house) addTarget(ctx context.Context, c *call, o backupOptions, words [
 	if err != nil {
 		return sayPlainly(err)
 	}
-	fmt.Fprintf(c.out, "%s is taken: written, read back%s in %.1f s.\n", t.Name, map[bool]string{true: " and removed", false: "; nothing can be removed there, so it gets records and no keys,"}[tried.Expires], tried.Took.Seconds())
+	fmt.Fprintf(c.out, "%s is taken: written, read back%s in %.1f s.\n", t.Name, map[bool]string{true: " and removed", false: ""}[tried.Expires], tried.Took.Seconds())
+	if tried.KeysNot != "" {
+		fmt.Fprintf(c.out, "It gets no keys. %s\n", tried.KeysNot)
+	}
+	if tried.Lock > 0 {
+		fmt.Fprintf(c.out, "For %d days nobody can remove what is written there.\n", tried.Lock)
+	}
 	if t.Outside && t.Word == nil && h.MadeUp == nil {
 		fmt.Fprintf(c.out, "It gets no patients' data until the agreement with its keeper is written down:\n  quietroom backup word --name %q --agreement 2026-01-31 --contact … --dir %s\n", t.Name, h.dir)
 	}
@@ -315,11 +321,13 @@ func (h *house) listTargets(ctx context.Context, c *call, o backupOptions) error
 		Place   string       `json:"place"`
 		Outside bool         `json:"outside"`
 		Expires bool         `json:"expires"`
+		KeysNot string       `json:"keys_not,omitempty"`
+		Lock    int          `json:"lock_days,omitempty"`
 		Last    backup.Saved `json:"last,omitzero"`
 	}
 	rows := []row{}
 	for _, t := range targets {
-		rows = append(rows, row{t.Name, t.Kind, t.Place, t.Outside, t.Expires, last[t.ID]})
+		rows = append(rows, row{t.Name, t.Kind, t.Place, t.Outside, t.Expires, t.KeysNot, t.Lock, last[t.ID]})
 	}
 	if o.json {
 		return json.NewEncoder(c.out).Encode(map[string]any{"places": rows})

@@ -281,6 +281,11 @@ func (b *Backup) places(s standing) layer.Evidence {
 		if slices.ContainsFunc(s.targets, func(t Target) bool { return !t.Expires }) {
 			e.Why = "At one of them nothing can be removed, also not by whoever takes over this server."
 		}
+		for _, t := range s.targets {
+			if t.Lock > 0 {
+				e.Why = strings.TrimSpace(e.Why + fmt.Sprintf(" What is written to %s stays there for %d days, also if somebody takes over this server.", t.Name, t.Lock))
+			}
+		}
 	}
 	return e
 }
@@ -299,6 +304,9 @@ func (b *Backup) keys(s standing) layer.Evidence {
 	case expiring == 0:
 		e.State, e.Minutes, e.Fix = layer.NeedsYou, 5, "Add a place that lets old copies go"
 		e.Text = "No place takes copies of keys: from what lies there nobody could read a record again."
+	case len(s.settings.Kept) > 0:
+		e.State, e.Minutes, e.Fix = layer.NeedsYou, 10, "Change the bucket’s rules"
+		e.Text = "Copies of keys stay longer than 35 days at a place. " + strings.Join(s.settings.Kept, " ")
 	case len(late) > 0:
 		e.State, e.Minutes, e.Fix = layer.NeedsYou, 5, "Look at the places"
 		e.Text = "Copies of keys older than 35 days lie at " + listed(late) + ". A patient who was erased could be brought back from there."

@@ -112,6 +112,7 @@ type Expired struct {
 	Keys        int                 `json:"keys"`     // copies of keys that are gone
 	Records     int                 `json:"records"`  // states of records that are gone
 	Unreachable []string            `json:"unreachable,omitempty"`
+	Kept        []string            `json:"kept,omitempty"`  // places that keep what is removed, and why
 	Waits       string              `json:"waits,omitempty"` // why nothing expires
 	folders     map[string][]string // copies of devices' folders that have had their time, by target
 }
@@ -158,6 +159,13 @@ func (b *Backup) Expire(ctx context.Context) (e Expired, err error) {
 	for _, t := range targets {
 		if !t.Expires || !b.takes(t) {
 			continue
+		}
+		if t.Kind == S3 { // its rules may have been changed since it was taken
+			var tried Tried
+			gone, err := askBucket(ctx, t, &tried)
+			if err == nil && !gone {
+				e.Kept = append(e.Kept, t.Name+": "+tried.KeysNot)
+			}
 		}
 		list, err := b.keyCopies(ctx, t, &e)
 		if ctx.Err() != nil {
@@ -207,7 +215,7 @@ func (b *Backup) Expire(ctx context.Context) (e Expired, err error) {
 		}
 	}
 	return e, errors.Join(b.change(ctx, func(s *Settings) {
-		s.Oldest = oldest
+		s.Oldest, s.Kept = oldest, e.Kept
 		if prune {
 			s.Pruned = now
 		}

@@ -21,6 +21,7 @@ import (
 	"quietroom/ground/seal"
 	"quietroom/ground/store"
 	"quietroom/ground/web"
+	"quietroom/rooms/backup/bucket"
 	"quietroom/rooms/backup/restic"
 )
 
@@ -47,6 +48,8 @@ type Target struct {
 	Outside bool      `json:"outside"` // not in the building
 	Expires bool      `json:"expires"` // measured: what is removed here is gone
 	UpKiB   int       `json:"up,omitempty"`
+	Lock    int       `json:"lock,omitempty"`     // days for which nothing can be removed from a bucket
+	KeysNot string    `json:"keys_not,omitempty"` // why no keys go there, for people
 	Added   time.Time `json:"-"`
 	Word    *Word     `json:"word,omitempty"`
 	SSHDir  string    `json:"-"` // where the known_hosts file is written
@@ -157,6 +160,8 @@ func (t Target) repo(stream Stream, password string) restic.Repo {
 type Tried struct {
 	Expires bool
 	Took    time.Duration
+	Lock    int    // days for which nothing can be removed from a bucket
+	KeysNot string // why no keys go there
 }
 
 // Try tests a place for real, with made-up data: it makes the repositories where
@@ -182,6 +187,13 @@ func (b *Backup) Try(ctx context.Context, t Target) (tried Tried, err error) {
 	if err != nil {
 		return tried, explain(t, err)
 	}
+	if !removed {
+		tried.KeysNot = "Nothing can be removed there."
+	} else if t.Kind == S3 {
+		if removed, err = askBucket(ctx, t, &tried); err != nil {
+			return tried, explain(t, err)
+		}
+	}
 	if removed {
 		if err := openOrMake(ctx, engine, t.repo(Wraps, b.Password())); err != nil {
 			return tried, explain(t, err)
@@ -190,7 +202,24 @@ func (b *Backup) Try(ctx context.Context, t Target) (tried Tried, err error) {
 			return tried, explain(t, err)
 		}
 	}
-	return Tried{removed, b.Now().Sub(began)}, nil
+	tried.Expires, tried.Took = removed, b.Now().Sub(began)
+	return tried, nil
+}
+
+// askBucket asks what becomes of removed objects: a bucket may say yes and keep
+// an old version for ever.
+func askBucket(ctx context.Context, t Target, tried *Tried) (gone bool, err error) {
+	r, err := bucket.Ask(ctx, t.Place, t.Region, t.User, t.Secret)
+	if errors.Is(err, bucket.ErrSilent) {
+		tried.KeysNot = "Whether it keeps what is removed is not known: its key may not read the bucket’s rules (versioning, lifecycle)."
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	tried.Lock = r.LockDays
+	gone, tried.KeysNot = r.KeysGo()
+	return gone, nil
 }
 
 // insideHouse refuses a folder in the house: what takes the house takes it too.
@@ -298,7 +327,7 @@ func (b *Backup) AddTarget(ctx context.Context, t Target) (Target, Tried, error)
 	if err != nil {
 		return t, tried, err
 	}
-	t.Expires, t.ID, t.Added = tried.Expires, string(id.New[id.Record]()), b.Now()
+	t.Expires, t.Lock, t.KeysNot, t.ID, t.Added = tried.Expires, tried.Lock, tried.KeysNot, string(id.New[id.Record]()), b.Now()
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
 		if err := b.writeTarget(ctx, tx, t); err != nil {
 			return err

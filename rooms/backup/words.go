@@ -33,6 +33,7 @@ type Settings struct {
 	SheetBy      string                 `json:"sheet_by,omitempty"`
 	SheetTargets int                    `json:"sheet_targets,omitempty"`
 	ExerciseSaid string                 `json:"exercise_said,omitempty"`
+	Kept         []string               `json:"kept,omitempty"`    // places that keep what is removed from them, and why
 	Folders      map[string]folderState `json:"folders,omitempty"` // of devices, by place
 }
 

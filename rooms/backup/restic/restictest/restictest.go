@@ -26,6 +26,8 @@ import (
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"quietroom/rooms/backup/restic"
 )
@@ -42,6 +44,9 @@ func Need(t testing.TB) {
 func need(t testing.TB, program, fix string) string {
 	t.Helper()
 	p, err := exec.LookPath(program)
+	if home, herr := os.UserHomeDir(); err != nil && herr == nil { // where go install puts it
+		p, err = exec.LookPath(filepath.Join(home, "go", "bin", program))
+	}
 	if err != nil && os.Getenv("CI") == "1" {
 		t.Fatalf("%s is missing: %s", program, fix)
 	}
@@ -158,6 +163,58 @@ func NewS3(t testing.TB) (address string, stop func()) {
 	stop = func() { once.Do(srv.Close) }
 	t.Cleanup(stop)
 	return srv.URL, stop
+}
+
+// NewLockedS3 is versitygw, an S3-compatible service with versions and object
+// lock, over a folder. Each bucket keeps what is written for some days (0: its
+// versions are not locked) and old versions for ever.
+func NewLockedS3(t testing.TB, days map[string]int) (address string) {
+	t.Helper()
+	Need(t)
+	program := need(t, "versitygw", "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
+	dir := t.TempDir()
+	for _, sub := range []string{"buckets", "versions", "sidecar"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := l.Addr().String()
+	l.Close()
+	cmd := exec.Command(program, "--access", "key", "--secret", "quiet-secret", "--region", "us-east-1", "--port", at, "--quiet", "posix",
+		"--versioning-dir", filepath.Join(dir, "versions"), "--sidecar", filepath.Join(dir, "sidecar"), filepath.Join(dir, "buckets"))
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	c, err := minio.New(at, &minio.Options{Creds: credentials.NewStaticV4("key", "quiet-secret", ""), Region: "us-east-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range days {
+		for try := 0; ; try++ {
+			if err = c.MakeBucket(t.Context(), name, minio.MakeBucketOptions{ObjectLocking: true}); err == nil {
+				break
+			}
+			if try == 100 {
+				t.Fatalf("versitygw: %v: %s", err, said.String())
+			}
+			time.Sleep(50 * time.Millisecond) // until it listens
+		}
+		if n == 0 {
+			continue
+		}
+		mode, validity, unit := minio.Compliance, uint(n), minio.Days
+		if err := c.SetBucketObjectLockConfig(t.Context(), name, &mode, &validity, &unit); err != nil {
+			t.Fatalf("versitygw: %v", err)
+		}
+	}
+	return "http://" + at
 }
 
 // S3Repo is a repository in it.
