@@ -33,6 +33,7 @@ var attacks = []layer.Drill{
 	{Name: "restore", Proves: "a backup is opened again, and nine kinds of bad ones are caught"},
 	{Name: "shred", Proves: "whoever is erased opens in no backup, and is gone from them in 35 days"},
 	{Name: "proof", Proves: "a binder in which one byte was changed is noticed, and told where"},
+	{Name: "year", Proves: "in a year no review is missed, and none nags"},
 	{Name: "honesty", Proves: "when a room breaks, what it showed turns to Not known by itself"},
 	{Name: "house-ransom", Proves: "with every file of the house encrypted, the house comes back"},
 }

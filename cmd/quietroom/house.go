@@ -30,6 +30,7 @@ import (
 	"quietroom/rooms/identity/glass"
 	"quietroom/rooms/identity/leaving"
 	"quietroom/rooms/mail"
+	"quietroom/rooms/reviews"
 	"quietroom/rooms/signins"
 	"quietroom/rooms/trackers"
 	"quietroom/rooms/training"
@@ -54,6 +55,7 @@ type house struct {
 	home     *home.Home
 	asker    home.Asker
 	proof    *compliance.Compliance
+	reviews  *reviews.Reviews
 	backup   *backup.Backup
 	mail     *mail.Mail
 	signins  *signins.Signins
@@ -173,12 +175,14 @@ func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
 	})
 
 	h.asker.Now = h.now
+	h.reviews = reviews.New(reviews.Config{DB: h.db, Now: h.now, Installed: h.Installed, Practice: h.practiceName, Evidence: h.home.Kept, Name: people{h.identity}.Name, People: people{h.identity}.here, Tap: h.identity.Tap})
 	h.proof = compliance.New(compliance.Config{DB: h.db, Now: h.now, Ledger: h.ledger, Key: h.verifier, Evidence: h.home.Kept, Name: people{h.identity}.Name, Works: people{h.identity}.works,
-		Practice: h.practiceName, Version: version, Print: printPage})
+		Practice: h.practiceName, Version: version, Print: printPage, Papers: h.signedPapers})
 
 	h.layers = []layer.Layer{
 		h.home.Layer(),
 		h.proof.Layer(),
+		h.reviews.Layer(),
 		h.identity.Layer(),
 		h.leaving.Layer(),
 		h.glass.Layer(),
@@ -238,6 +242,32 @@ func (p people) works(ctx context.Context, who id.Person) bool {
 	}
 	person, ok := roster.Person(string(who))
 	return ok && !person.Gone
+}
+
+// here are all who work here now.
+func (p people) here(ctx context.Context) (all []id.Person, err error) {
+	if !p.Founded() {
+		return nil, nil
+	}
+	roster, err := p.Roster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range roster.People() {
+		if person, ok := roster.Person(name); ok && !person.Gone {
+			all = append(all, id.Person(name))
+		}
+	}
+	return all, nil
+}
+
+// signedPapers are the practice's documents for a binder.
+func (h *house) signedPapers(ctx context.Context, from, to time.Time) (all []compliance.Paper, err error) {
+	papers, err := h.reviews.Papers(ctx, from, to)
+	for _, p := range papers {
+		all = append(all, compliance.Paper{Name: p.Name, Title: p.Title, Status: p.Status, At: p.At, HTML: []byte(p.HTML)})
+	}
+	return all, err
 }
 
 // papers hands the chart's notes and files to an export.

@@ -42,6 +42,7 @@ var attacks = map[string]struct {
 	"tamper":    {layer.Records, "A changed ledger", "In a trial, %[1]s of %[2]s changes to the ledger went unnoticed.", "Nobody has tried to change the ledger yet."},
 	"leaver":    {layer.People, "A leaver’s keys", "In a trial, %[1]s of %[2]s doors and later notes opened to somebody who had left.", "Nobody has tried a leaver’s keys yet."},
 	"proof":     {layer.Records, "A changed binder", "In a trial, %[1]s of %[2]s changes to a proof binder went unnoticed.", "Nobody has tried to change a proof binder yet."},
+	"year":      {layer.People, "A year of reviews", "In a trial, %[1]s of %[2]s looks in a year found a review missed, or asked for twice.", "Nobody has tried a year of reviews yet."},
 	"honesty":   {layer.Records, "Broken rooms", "In a trial, %[1]s of %[2]s things that a broken room had shown still read as safe.", "Nobody has tried to break what the rooms show yet."},
 	"push-spam": {layer.People, "Sign-in spam", "In a trial, %[1]s of %[2]s sign-in attempts got in.", "Nobody has tried sign-in spam yet."},
 }

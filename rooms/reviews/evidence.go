@@ -42,7 +42,12 @@ func (r *Reviews) said(ctx context.Context) ([]layer.Evidence, error) {
 		return nil, err
 	}
 	var all []layer.Evidence
-	risk, err := r.riskSaid(ctx, a)
+	turns, err := r.turns(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first := r.firstDue(turns)
+	risk, err := r.riskSaid(ctx, a, first == riskAnalysis)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +56,6 @@ func (r *Reviews) said(ctx context.Context) ([]layer.Evidence, error) {
 		return nil, err
 	}
 	all = append(all, risk, r.treatmentsSaid(a), officials)
-	turns, err := r.turns(ctx)
-	if err != nil {
-		return nil, err
-	}
-	asked := risk.State == layer.NeedsYou
 	for _, t := range turns {
 		if t.ID == "risk-analysis" {
 			continue
@@ -64,41 +64,49 @@ func (r *Reviews) said(ctx context.Context) ([]layer.Evidence, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.State == layer.NeedsYou {
-			if asked { // one at a time: the next one waits until this one is done
-				e.State, e.Fix = layer.NotKnown, ""
-			}
-			asked = true
+		if e.State == layer.NeedsYou && t.ID != first { // it waits for its turn
+			e.State, e.Fix = layer.NotKnown, ""
 		}
 		all = append(all, e)
 	}
 	return all, nil
 }
 
-// riskSaid tells of the risk analysis.
-func (r *Reviews) riskSaid(ctx context.Context, a analysis) (layer.Evidence, error) {
+// apart is how long the next review waits after one was done, so that no week
+// asks for two.
+const apart = 7 * 24 * time.Hour
+
+// firstDue is the one review that is asked for now: the one that is due longest.
+func (r *Reviews) firstDue(turns []turn) string {
+	for _, t := range turns {
+		if r.Now().Before(t.Last.Add(apart)) {
+			return ""
+		}
+	}
+	if len(turns) == 0 || r.Now().Before(turns[0].Due) {
+		return ""
+	}
+	return turns[0].ID
+}
+
+// riskSaid tells of the risk analysis; asks is whether it is its turn.
+func (r *Reviews) riskSaid(ctx context.Context, a analysis, asks bool) (layer.Evidence, error) {
 	e := layer.Evidence{Claim: "reviews.risk-analysis", Page: "/reviews/risk"}
 	signed, err := r.newest(ctx, riskAnalysis)
 	if err != nil {
 		return e, err
 	}
-	turns, err := r.turns(ctx)
+	turn, err := r.turn(ctx, riskAnalysis)
 	if err != nil {
 		return e, err
 	}
-	var due time.Time
-	for _, t := range turns {
-		if t.ID == riskAnalysis {
-			due = t.Due
-		}
-	}
-	late := !r.Now().Before(due)
+	due := turn.Due
 	if signed == nil {
 		e.Text = "The risk analysis is a draft: nobody signed it. It takes about 15 minutes, and can be stopped anywhere."
 		if len(a.Answers) == 0 {
 			e.Text = "There is no risk analysis yet. It takes about 15 minutes, and can be stopped anywhere."
 		}
-		if late {
+		if asks {
 			e.State, e.Fix, e.Minutes, e.By = layer.NeedsYou, "Go through it", 15, due.Add(grace)
 		}
 		return e, nil
@@ -116,7 +124,11 @@ func (r *Reviews) riskSaid(ctx context.Context, a analysis) (layer.Evidence, err
 		e.Text = fmt.Sprintf("Something changed since the risk analysis was signed. To be looked at again: %s.", strings.Join(names, ", "))
 		return e, nil
 	}
-	if late {
+	if !r.Now().Before(due) {
+		e.State = layer.NotKnown // its time is over, also while something else is asked for first
+		e.Text = fmt.Sprintf("The risk analysis was signed on %s: its year is over.", signed.At.Format(dayForm))
+	}
+	if asks {
 		e.State, e.Fix, e.Minutes, e.By = layer.NeedsYou, "Go through it again", 15, due.Add(grace)
 		e.Text = fmt.Sprintf("The risk analysis was signed on %s: it is to be gone through again.", signed.At.Format(dayForm))
 	}

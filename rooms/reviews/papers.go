@@ -243,3 +243,51 @@ func (r *Reviews) renderRisk(ctx context.Context, a analysis) (paper, error) {
 }
 
 var treatmentWords = map[string]string{fix: "Fix", reduce: "Reduce", accept: "Accept"}
+
+// Printed is a document for a binder.
+type Printed struct {
+	Name, Title, Status string
+	At                  time.Time
+	HTML                string
+}
+
+// Papers are all versions that were in force in a period, with who signed them,
+// and the risk analysis as a draft where nobody signed it.
+func (r *Reviews) Papers(ctx context.Context, from, to time.Time) ([]Printed, error) {
+	all, err := r.papers(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var out []Printed
+	newest := map[string]int{}
+	for _, p := range all { // the newest first: a version was in force until the next one
+		newest[p.Kind]++
+		if p.At.After(to) {
+			continue
+		}
+		var by []string
+		for _, s := range p.Signed {
+			by = append(by, r.Name(ctx, s.Person)+" on "+s.At.UTC().Format(dayForm))
+		}
+		name := p.Kind
+		if n := newest[p.Kind]; n > 1 {
+			if p.At.Before(from) {
+				continue
+			}
+			name = fmt.Sprintf("%s-earlier-%d", p.Kind, n-1)
+		}
+		out = append(out, Printed{name, p.Title, "Signed by " + strings.Join(by, ", "), p.At, p.HTML})
+	}
+	if newest[riskAnalysis] == 0 {
+		a, err := r.analysis(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p, err := r.renderRisk(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Printed{Name: riskAnalysis + "-draft", Title: p.Title, Status: "Nobody signed it", HTML: p.HTML})
+	}
+	return out, nil
+}
