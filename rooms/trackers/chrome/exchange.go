@@ -51,6 +51,16 @@ type Exchange struct {
 	Mark    Mark
 }
 
+// Navigates tells whether a request goes to a page, and fetches no part of one. A
+// browser says so over TLS and to this machine in one header (Fetch Metadata), and
+// else in another.
+func (e *Exchange) Navigates() bool {
+	if mode := e.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return e.Header.Get("Upgrade-Insecure-Requests") == "1"
+}
+
 // Frame is one message that a page sent over a socket.
 type Frame struct {
 	At   time.Time

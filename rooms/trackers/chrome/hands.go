@@ -138,7 +138,8 @@ func (t *tab) fill() {
 	t.key("Tab", 9, "")
 	_, _ = askHere[bool](t, "rest()") // a frame's last field keeps the focus otherwise
 	t.stage(Waiting)
-	sleep(t.ctx, 900*time.Millisecond) // what waits a moment before it sends; see hook.js
+	sleep(t.ctx, 300*time.Millisecond)
+	t.hurry()
 	t.b.proxy.settle(t.ctx, 300*time.Millisecond, 2500*time.Millisecond)
 }
 
@@ -184,16 +185,28 @@ func (t *tab) fillStep() {
 	}
 	for range mostChoices {
 		type choice struct {
-			Label, Chosen string
-			At            *point
+			Label, Chosen, Value string
+			At                   *point
 		}
 		s, err := askAll(t, "choose()", func(s *choice) bool { return s != nil })
 		if err != nil || s == nil {
 			return
 		}
 		t.press(s.At)
-		t.v.Filled = append(t.v.Filled, Field{Type: "appointment", Label: s.Label, Chosen: s.Chosen, Value: s.Chosen, Stage: Filling})
+		t.v.Filled = append(t.v.Filled, Field{Type: "appointment", Label: s.Label, Chosen: s.Chosen, Value: s.Value, Stage: Filling})
 		t.b.proxy.settle(t.ctx, 80*time.Millisecond, 500*time.Millisecond) // what it opens
+	}
+}
+
+// hurry ends all waiting on the page, twice: what waited may wait again.
+func (t *tab) hurry() {
+	call := fmt.Sprintf("hurry(%q)", binding+"-hurry")
+	for range 2 {
+		_, _ = ask[bool](t, call)
+		for _, world := range t.frames() {
+			_, _ = askIn[bool](t, world, call)
+		}
+		sleep(t.ctx, 200*time.Millisecond)
 	}
 }
 
@@ -218,8 +231,9 @@ func (t *tab) rehearse() {
 	}
 	if pressed == 0 {
 		t.key("Enter", 13, "\r")
-		t.b.proxy.settle(t.ctx, 300*time.Millisecond, 1500*time.Millisecond)
 	}
+	t.hurry()
+	t.b.proxy.settle(t.ctx, 200*time.Millisecond, 1500*time.Millisecond)
 }
 
 // write types into the focused field, key by key, as a person does.

@@ -1,6 +1,6 @@
 // Runs in every page and frame before the site's own scripts. It tells the scan
 // which doors of a browser are tried: it changes nothing that a script gets back,
-// but that waiting is shorter, so that what waits before it sends is seen too.
+// but that waiting ends when the scan wants to see what waits.
 (() => {
 	const tell = globalThis.BINDING;
 	if (typeof tell !== 'function') return;
@@ -69,10 +69,28 @@
 		try { data = typeof e.data === 'string' ? e.data : JSON.stringify(e.data); } catch { return; }
 		if (data && data.length < 4000) say('message', data);
 	}, true);
-	for (const name of ['setTimeout', 'setInterval']) {
-		const was = globalThis[name];
-		const now = { [name](f, wait, ...a) { const w = Number(wait) || 0; return was.call(globalThis, f, w > 400 && w <= 30_000 ? 400 + (w - 400) / 20 : wait, ...a); } }[name];
-		try { Object.defineProperty(now, 'toString', { value: () => Function.prototype.toString.call(was) }); globalThis[name] = now; } catch { /* frozen */ }
+	// What waits is done at once when the scan says so: what waits before it sends is seen too.
+	const waits = new Map(), timeout = globalThis.setTimeout, stop = globalThis.clearTimeout, repeat = globalThis.setInterval;
+	const likeOwn = (now, was) => { try { Object.defineProperty(now, 'toString', { value: () => Function.prototype.toString.call(was) }); } catch { /* frozen */ } return now; };
+	if (timeout && repeat) {
+		globalThis.setTimeout = likeOwn(function setTimeout(f, wait, ...a) {
+			const w = Number(wait) || 0;
+			if (typeof f !== 'function' || w < 300 || w > 60_000 || waits.size > 500) return timeout.call(globalThis, f, wait, ...a);
+			const run = () => { waits.delete(id); f.apply(globalThis, a); };
+			const id = timeout.call(globalThis, run, w);
+			waits.set(id, () => { stop.call(globalThis, id); timeout.call(globalThis, run, 0); });
+			return id;
+		}, timeout);
+		globalThis.setInterval = likeOwn(function setInterval(f, wait, ...a) {
+			const id = repeat.call(globalThis, f, wait, ...a), w = Number(wait) || 0;
+			if (typeof f === 'function' && w >= 300 && w <= 60_000 && waits.size < 500) waits.set(id, () => { timeout.call(globalThis, () => f.apply(globalThis, a), 0); });
+			return id;
+		}, repeat);
+		for (const name of ['clearTimeout', 'clearInterval']) {
+			const was = globalThis[name];
+			globalThis[name] = likeOwn({ [name](id) { waits.delete(id); return was.call(globalThis, id); } }[name], was);
+		}
+		globalThis.addEventListener('BINDING' + '-hurry', (e) => { e.stopImmediatePropagation(); for (const go of [...waits.values()]) go(); }, true);
 	}
 	// The first windows may show what they send; a hundred would take the machine.
 	let windows = 0;

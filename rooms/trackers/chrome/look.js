@@ -125,11 +125,13 @@ globalThis.qr ??= (() => {
 			return true;
 		},
 		reached() { try { return top !== window && !!top.document; } catch { return false; } },
+		hurry(name) { for (const d of documents()) d.defaultView?.dispatchEvent(new Event(name)); return true; },
 		rest() { globalThis.qr.last?.blur(); return true; },
 		has() { const el = globalThis.qr.last; return String(el?.value ?? words(el)); },
 		choose() { // an appointment, a clinician, an answer: whatever can be chosen without sending
 			const fresh = (css) => every(css).filter((b) => !done.has(b) && !b.disabled && b.getAttribute('aria-disabled') !== 'true' && shown(b) && !(b.type === 'submit' && b.form) && !(b.tagName === 'A' && !/^(#|javascript:|$)/.test(b.getAttribute('href') ?? '')));
-			const take = (b, label, chosen = text(b)) => { done.add(b); return { label, chosen, at: press(b) }; };
+			const take = (b, label, chosen = text(b)) => { done.add(b); return { label, chosen, value: told(b), at: press(b) }; };
+			const told = (b) => [b.value, b.id, ...Object.values(b.dataset)].filter((v) => typeof v === 'string' && v.length > 3).sort((x, y) => y.length - x.length)[0] ?? '';
 			const times = fresh('button,a,[role=button],[role=radio],[role=option],[role=gridcell]').filter((b) => slot.test(text(b)));
 			if (times.length) { times.forEach((b) => done.add(b)); return take(times[0], 'appointment'); }
 			for (const group of every('[role=radiogroup],[role=listbox]')) {

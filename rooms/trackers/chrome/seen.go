@@ -23,7 +23,7 @@ type Order struct {
 	Send   bool                       // the owner marked this page's form as a test: send it
 	Press  bool                       // press the forms' buttons, and let out nothing of what follows
 	Shot   bool                       // take a picture
-	Most   time.Duration              // the whole visit; 25 seconds if zero
+	Most   time.Duration              // the whole visit; 90 seconds if zero
 	Stage  func(Stage)                // told as the visit goes on; may be nil
 }
 

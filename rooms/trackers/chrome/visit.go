@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +37,7 @@ func (b *Browser) sends(e *Exchange) bool {
 	if e.Mark.Stage == Pressed {
 		return true
 	}
-	if !e.Mark.Stage.Filled() || e.Mark.Stage == Leaving || e.Mark.Stage == Sent || e.Header.Get("Sec-Fetch-Mode") != "navigate" || e.Header.Get("Sec-Fetch-Dest") != "document" {
+	if !e.Mark.Stage.Filled() || e.Mark.Stage == Leaving || e.Mark.Stage == Sent || !e.Navigates() || slices.Contains([]string{"iframe", "frame", "object", "embed"}, e.Header.Get("Sec-Fetch-Dest")) {
 		return false
 	}
 	if e.Method != http.MethodGet {
@@ -77,7 +78,7 @@ type tab struct {
 // page stands in the visit.
 func (b *Browser) Visit(ctx context.Context, o Order) (*Visit, error) {
 	if o.Most == 0 {
-		o.Most = 25 * time.Second
+		o.Most = 90 * time.Second // a page that gives no answer is given up long before
 	}
 	b.visits++
 	v := &Visit{N: b.visits, URL: o.URL, Began: b.conf.Now(), Chains: map[string][]string{}}
@@ -244,11 +245,20 @@ func refused(status int) bool {
 
 // document finds the page's own answer among what the proxy saw.
 func (t *tab) document(before int) {
+	want, err := url.Parse(t.order.URL)
+	if err != nil {
+		return
+	}
 	for _, e := range t.b.proxy.since(before) {
-		if e.Header.Get("Sec-Fetch-Dest") == "document" && e.Status > 0 {
+		if e.Status > 0 && e.URL.Host == want.Host && e.URL.RequestURI() == want.RequestURI() {
 			t.v.Status, t.v.Answer = e.Status, e.Answer
 			if t.v.At == "" {
 				t.v.At = e.URL.String()
+			}
+			if to := e.Answer.Get("Location"); to != "" && e.Status/100 == 3 {
+				if next, err := e.URL.Parse(to); err == nil {
+					want = next
+				}
 			}
 		}
 		if t.v.Problem == Unreachable && e.Refused == Local {

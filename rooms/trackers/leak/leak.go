@@ -38,8 +38,16 @@ type Hit struct {
 // Encoding is How in one word: "plain", "gzip, sha256".
 func (h Hit) Encoding() string { return strings.Join(h.How, ", ") }
 
-// better tells whether a is the plainer finding of one and the same secret.
-func better(a, b Hit) bool { return len(a.How) < len(b.How) }
+// better tells whether a is the plainer finding of one and the same secret; a
+// whole value is plainer than a part of it.
+func better(a, b Hit) bool { return a.cost() < b.cost() }
+
+func (h Hit) cost() int {
+	if slices.Contains(h.How, "part") || slices.Contains(h.How, "first part") {
+		return len(h.How) + 1
+	}
+	return len(h.How)
+}
 
 // Finder looks for many secrets at once. It is made once and used by many.
 type Finder struct {
