@@ -21,7 +21,7 @@ import (
 
 // A practice message comes about once a month, on a day that nobody foresees.
 const (
-	apart    = 14 * 24 * time.Hour // between two to one person, at least
+	between  = 14 * 24 * time.Hour // between two to one person, at least
 	settles  = 14 * 24 * time.Hour // from joining to the first
 	actsFor  = 60 * 24 * time.Hour // how long its link counts anything
 	kept     = 400 * 24 * time.Hour
@@ -131,8 +131,8 @@ func (t *Training) draft(p Person, past []practice, s settings, now time.Time) (
 		}
 	}
 	for _, was := range past {
-		if was.State != "cancelled" && was.Planned.Add(apart).After(from) {
-			from = was.Planned.Add(apart)
+		if was.State != "cancelled" && was.Planned.Add(between).After(from) {
+			from = was.Planned.Add(between)
 		}
 	}
 	days := workdays(from, to, z)

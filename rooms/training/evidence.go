@@ -26,6 +26,11 @@ func (t *Training) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error
 		if !yield(t.lessonEvidence(s), nil) || !yield(t.practiceEvidence(ctx, s.settings)) {
 			return
 		}
+		if e, ok, err := t.exerciseEvidence(ctx); ok || err != nil {
+			if !yield(e, err) {
+				return
+			}
+		}
 		for e, err := range t.reportEvidence(ctx) {
 			if !yield(e, err) {
 				return
@@ -125,4 +130,24 @@ func (t *Training) practiceEvidence(ctx context.Context, s settings) (layer.Evid
 		e.Text = fmt.Sprintf("Practice messages run by themselves. This month %d arrived, %d were reported, %d are to come.", sent, reported, planned)
 	}
 	return e, nil
+}
+
+// exerciseEvidence says whether what was learned in an exercise was fixed. Nothing
+// is said where none was held: it is offered, not asked for.
+func (t *Training) exerciseEvidence(ctx context.Context) (e layer.Evidence, ok bool, err error) {
+	all, err := t.exercises(ctx, `WHERE ended > 0 ORDER BY ended DESC LIMIT 20`)
+	if err != nil || len(all) == 0 {
+		return e, false, err
+	}
+	now := t.Now()
+	last := all[0]
+	e = layer.Evidence{Claim: "training.exercises", Place: layer.People, State: layer.Safe, Seen: last.Ended, Until: last.Ended.Add(renewed), Page: "/training/exercises",
+		Text: fmt.Sprintf("Exercise %d was held on %s.", last.Number, last.Ended.Format("January 2"))}
+	for _, x := range all {
+		if x.Fixed.IsZero() && now.After(x.Due) {
+			e.State, e.Seen, e.Until, e.Fix, e.Minutes, e.Page = layer.NeedsYou, now, now.Add(evidenceLasts), "See what was learned", 3, "/training/exercises/"+x.ID
+			e.Text = fmt.Sprintf("What was learned in exercise %d was to be fixed by %s.", x.Number, x.Due.Format("January 2"))
+		}
+	}
+	return e, true, nil
 }

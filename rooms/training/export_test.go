@@ -64,3 +64,13 @@ func (t *Training) ReportMark(ctx context.Context, mark string) error {
 	}
 	return t.act(ctx, all[0].ID, "reported", "")
 }
+
+// Doors of the reports.
+func (t *Training) ReadMailbox(ctx context.Context) error { return t.readMailbox(ctx) }
+func (t *Training) Forwarded(ctx context.Context, how, raw string) error {
+	return t.forwarded(ctx, how, "", []byte(raw))
+}
+func (t *Training) Listen(ctx context.Context, listen, address string) error {
+	return t.listen(ctx, reports{Listen: listen, Address: address})
+}
+func (t *Training) Listening() string { return t.server.Addr().String() }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -48,16 +49,20 @@ type house struct {
 	live    time.Time // since when the clock runs; zero: it stands still
 	held    bool      // letters wait until a test says otherwise
 	log     *strings.Builder
+	dir     string
 }
 
 func newHouse(t testing.TB, people int) *house {
 	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "house.db"))
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), filepath.Join(dir, "house.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return newHouseIn(t, db, people, "http://localhost")
+	h := newHouseIn(t, db, people, "http://localhost")
+	h.dir = dir
+	return h
 }
 
 func newHouseIn(t testing.TB, db *store.DB, people int, origin string) *house {
@@ -239,6 +244,24 @@ func (h *house) whys(m training.Message) (all []string) {
 		var what, why string
 		h.must(rows.Scan(&what, &why))
 		all = append(all, what+" "+why)
+	}
+	return all
+}
+
+func regexpFind(page, pattern string) string { return regexp.MustCompile(pattern).FindString(page) }
+
+// files are the database's, as they lie on the disk.
+func (h *house) files() (all [][]byte) {
+	h.t.Helper()
+	names, err := filepath.Glob(filepath.Join(h.dir, "house.db*"))
+	h.must(err)
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		h.must(err)
+		all = append(all, b)
+	}
+	if len(all) == 0 {
+		h.t.Fatal("no database was looked at")
 	}
 	return all
 }

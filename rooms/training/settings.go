@@ -33,6 +33,13 @@ type reports struct {
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"`
 	Plain    bool   `json:"plain,omitempty"` // without TLS, to this machine only
+
+	More []another `json:"more,omitempty"` // mailboxes there that the house may clean too
+}
+
+type another struct {
+	User     string `json:"user"`
+	Password string `json:"password"`
 }
 
 func (settings) String() string { return "[settings of training]" }
