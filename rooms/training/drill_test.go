@@ -7,6 +7,9 @@ import (
 )
 
 func TestAYearHoldsAndFailsWhenItIsWeakened(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two years of a practice take some seconds: skipped under -short")
+	}
 	h := newHouse(t, 1)
 	drill := h.Layer().Drills[0]
 	for _, sabotage := range []bool{false, true} {
