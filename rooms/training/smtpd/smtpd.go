@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -37,7 +36,7 @@ func Listen(ctx context.Context, listen, address string, biggest int64, take Tak
 	s := gosmtp.NewServer(b)
 	s.Domain, s.MaxMessageBytes, s.MaxRecipients, s.MaxLineLength = "quietroom", biggest, 1, 4000
 	s.ReadTimeout, s.WriteTimeout = 2*time.Minute, 2*time.Minute
-	s.ErrorLog = log.New(io.Discard, "", 0) // it would repeat addresses
+	s.ErrorLog = silent{}
 	go s.Serve(l)
 	return &Server{s, l.Addr()}, nil
 }
@@ -104,3 +103,9 @@ func (s *session) Data(r io.Reader) error {
 	}
 	return nil
 }
+
+// silent keeps the library from logging: it would repeat addresses.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
+func (silent) Println(...any)        {}
