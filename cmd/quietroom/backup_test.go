@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"log/slog"
@@ -45,22 +44,39 @@ func backedUp(t *testing.T, place backup.Target) (*house, backup.Sheet) {
 
 func comesBack(t *testing.T, s backup.Sheet) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "back")
+	above := t.TempDir()
+	dir, sheet := filepath.Join(above, "back"), filepath.Join(above, "sheet.txt")
+	if err := os.WriteFile(sheet, []byte(s.Text()), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	o := backup.Order{Sheet: s, Dir: dir, Free: freeSpace}
-	// Stopped in the middle it leaves nothing in its place, and can be begun again.
-	ctx, cancel := context.WithCancel(t.Context())
-	o.Step = func(what string) {
-		if strings.HasPrefix(what, "Bringing") {
-			cancel()
+	args := []string{"restore", "--kit", sheet, "--dir", dir}
+	for i := range o.Sheet.Targets {
+		if k := o.Sheet.Targets[i]; k.Key != "" {
+			known := filepath.Join(above, "known")
+			if err := os.WriteFile(known, []byte(k.Known+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, "--key", k.Key, "--known", known)
 		}
 	}
-	if _, err := bringBack(ctx, o, "house.db"); err == nil {
-		t.Fatal("a restoration that was stopped says that it is done")
+	// Killed in the middle it leaves nothing in its place, and can be begun again.
+	cmd := exec.CommandContext(t.Context(), "quietroom", args...)
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := eventually(func() bool { _, err := os.Stat(filepath.Join(above, ".back.coming")); return err == nil }); err != nil {
+		t.Fatalf("nothing comes back: %s", said.String())
+	}
+	cmd.Process.Kill()
+	if err := cmd.Wait(); err == nil {
+		t.Fatal("a restoration that was killed says that it is done")
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Fatal("half a house stands in the place of a house")
 	}
-	o.Step = nil
 	r, err := bringBack(t.Context(), o, "house.db")
 	if err != nil || len(r.Findings) > 0 || r.Checked.Patients != 20 || r.Drill != 8 {
 		t.Fatalf("%+v, %v", r, err)
@@ -68,6 +84,49 @@ func comesBack(t *testing.T, s backup.Sheet) {
 	if _, err := bringBack(t.Context(), o, "house.db"); !errors.Is(err, backup.ErrLiving) {
 		t.Fatalf("over a living house: got %v, want ErrLiving", err)
 	}
+}
+
+// TestAPlaceThatIsFullOrUnpluggedIsNamedAndMissesNothing: the other place takes
+// the backup, home names the bad one, and it catches up when it is well again.
+func TestAPlaceThatIsFullOrUnpluggedIsNamedAndMissesNothing(t *testing.T) {
+	restictest.Need(t)
+	usb := filepath.Join(t.TempDir(), "usb")
+	h, _ := backedUp(t, backup.Target{Kind: backup.Folder, Name: "USB", Place: usb})
+	peer := restictest.NewREST(t, false)
+	if _, _, err := h.backup.AddTarget(t.Context(), backup.Target{Kind: backup.REST, Name: "Office", Place: strings.Replace(peer.URL, "house:rest-secret@", "", 1), User: "house", Secret: "rest-secret", Outside: true}); err != nil {
+		t.Fatal(err)
+	}
+	run := func(bad, how string) {
+		t.Helper()
+		outcomes, err := h.backup.Run(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range outcomes {
+			if o.Name == bad && o.Failed != how || o.Name != bad && o.Failed != "" {
+				t.Errorf("%s: %q", o.Name, o.Failed)
+			}
+		}
+	}
+	peer.Most = 1
+	run("Office", "it is full")
+	if err := os.Rename(usb, usb+".unplugged"); err != nil {
+		t.Fatal(err)
+	}
+	peer.Most = 0
+	run("USB", "there is no backup any more")
+	for e, err := range h.backup.Layer().Evidence(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Claim == "backup.fresh" && !strings.Contains(e.Text, "1 place") {
+			t.Errorf("with one place unplugged home says: %s", e.Text)
+		}
+	}
+	if err := os.Rename(usb+".unplugged", usb); err != nil {
+		t.Fatal(err)
+	}
+	run("", "")
 }
 
 func TestAHouseComesBackFromAFolder(t *testing.T) {

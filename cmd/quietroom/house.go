@@ -161,6 +161,7 @@ func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
 	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Glass: h.glass, Now: h.now})
 	h.backup = h.newBackup(kept)
 	h.mail = mail.New(mail.Config{DB: h.db, Now: h.now, Practice: h.ID, Outbox: outbox, Origin: h.Origin, MadeUp: h.MadeUp != nil, Addresses: mailboxes{h}, Name: people{h.identity}.Name})
+	h.backup.Notify = h.mail.Notify
 	h.identity.Notify, h.glass.Notify = h.mail.Notify, h.mail
 	h.signins = signins.New(signins.Config{DB: h.db, Now: h.now, Practice: h.ID, Key: watch, Mailboxes: mailboxes{h}, Name: people{h.identity}.Name})
 	h.trackers = trackers.New(trackers.Config{DB: h.db, Now: h.now, Scratch: scratch, Mail: trackers.SystemDNS{}, Local: h.MadeUp != nil, Name: people{h.identity}.Name, Log: h.log})

@@ -50,6 +50,16 @@ func (h *house) newBackup(kept seal.Key) *backup.Backup {
 			return makeHouse(ctx, dir, "house.db", m, erased, look)
 		},
 		Keys: triedKeys{h.vault},
+		Owners: func(ctx context.Context) (owners []id.Person) {
+			if r, err := h.identity.Roster(ctx); err == nil {
+				for _, name := range r.People() {
+					if p, ok := r.Person(name); ok && !p.Gone && slices.Contains(p.Roles, seal.Owner) {
+						owners = append(owners, id.Person(name))
+					}
+				}
+			}
+			return owners
+		},
 		TeamName: func(ctx context.Context, team id.Team) string {
 			if r, err := h.identity.Roster(ctx); err == nil {
 				if t, ok := r.Team(string(team)); ok {

@@ -71,6 +71,8 @@ type Config struct {
 	Person   func(context.Context) string                                                                                        // the name of who acts, for what is somebody's word
 	Keys     Keys                                                                                                                // the vault. Optional
 	Fresh    Fresh                                                                                                               // the installation, while nobody has founded a practice in it. Optional
+	Notify   func(context.Context, *store.Tx, layer.Notice) error                                                                // sends a notice. Optional
+	Owners   func(context.Context) []id.Person                                                                                   // whom an alarm goes to
 	TeamName func(context.Context, id.Team) string                                                                               // as people read it. Optional
 }
 
@@ -117,6 +119,7 @@ func (b *Backup) Layer() layer.Layer {
 		Jobs: []layer.Job{
 			{Name: "back up", Every: time.Minute, Run: b.runWhenDue},
 			{Name: "prove a backup", Every: 10 * time.Minute, Run: b.proveWhenDue},
+			{Name: "tell owners of backups", Every: 10 * time.Minute, Run: b.tellOwners},
 			{Name: "let old backups expire", Every: time.Hour, Run: b.expireWhenDue},
 		},
 	}

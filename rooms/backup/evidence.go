@@ -33,7 +33,7 @@ func (b *Backup) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error] 
 		}
 		looks := []func(standing) layer.Evidence{b.fresh}
 		if len(s.targets) > 0 {
-			looks = append(looks, b.opened, b.places, b.keys, b.sheetEvidence)
+			looks = append(looks, b.opened, b.places, b.keys, b.sheetEvidence, b.exercised)
 		}
 		for _, look := range looks {
 			e := look(s)
@@ -342,3 +342,29 @@ func (p Proof) Lasted() string { return took(p.Took) }
 
 // Lasted says how long it took, in words.
 func (s Saved) Lasted() string { return took(s.Took) }
+
+// exercised: the plan was tried by people in the last year (45 CFR
+// 164.308(a)(7)(ii)(D)). The first exercise is due a year after the first place was taken.
+func (b *Backup) exercised(s standing) layer.Evidence {
+	e := layer.Evidence{Claim: "backup.exercise", State: layer.YourWord, Seen: s.settings.Exercised}
+	from := s.settings.Exercised
+	if from.IsZero() {
+		from = s.now
+		for _, t := range s.targets {
+			if t.Added.Before(from) {
+				from = t.Added
+			}
+		}
+		e.Text = fmt.Sprintf("The plan for a bad day was not exercised yet. The first exercise is due by %s.", from.AddDate(1, 0, 0).Format("2 January 2006"))
+		e.State = layer.Off
+		e.Seen = s.now
+	} else {
+		e.Text = fmt.Sprintf("The plan for a bad day was exercised %s, said by %s: %s", web.Age(s.now, from), s.settings.ExercisedBy, s.settings.ExerciseSaid)
+	}
+	due := from.AddDate(1, 0, 0)
+	if e.By = due; s.now.After(due.AddDate(0, -1, 0)) {
+		e.State, e.Fix, e.Minutes = layer.NeedsYou, "Exercise the plan", 60
+		e.Text = fmt.Sprintf("The plan for a bad day is to be exercised by %s: bring a backup back on another computer, with the sheet alone.", due.Format("2 January 2006"))
+	}
+	return e
+}

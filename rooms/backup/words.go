@@ -34,6 +34,7 @@ type Settings struct {
 	SheetTargets int                    `json:"sheet_targets,omitempty"`
 	ExerciseSaid string                 `json:"exercise_said,omitempty"`
 	Kept         []string               `json:"kept,omitempty"`    // places that keep what is removed from them, and why
+	Told         map[string]time.Time   `json:"told,omitempty"`    // when owners were told of a claim last
 	Folders      map[string]folderState `json:"folders,omitempty"` // of devices, by place
 }
 
@@ -64,19 +65,21 @@ func readSettings(ctx context.Context, db rowReader) (Settings, error) {
 
 // change changes the settings in one transaction.
 func (b *Backup) change(ctx context.Context, fn func(*Settings)) error {
-	return b.DB.Update(ctx, func(tx *store.Tx) error {
-		s, err := readSettings(ctx, tx)
-		if err != nil {
-			return err
-		}
-		fn(&s)
-		text, err := json.Marshal(s)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO backup_settings (one, text) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET text = excluded.text`, string(text))
+	return b.DB.Update(ctx, func(tx *store.Tx) error { return changeIn(ctx, tx, fn) })
+}
+
+func changeIn(ctx context.Context, tx *store.Tx, fn func(*Settings)) error {
+	s, err := readSettings(ctx, tx)
+	if err != nil {
 		return err
-	})
+	}
+	fn(&s)
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO backup_settings (one, text) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET text = excluded.text`, string(text))
+	return err
 }
 
 // SetSchedule changes how often and how long, in words.

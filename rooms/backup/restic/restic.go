@@ -304,7 +304,7 @@ func (r Restic) run(ctx context.Context, repo Repo, dir string, in io.Reader, ou
 	if err := givePassword(c, repo.Password); err != nil {
 		return fmt.Errorf("restic: %w", err)
 	}
-	err := c.Run()
+	err := runTied(c)
 	for _, f := range c.ExtraFiles {
 		f.Close()
 	}
