@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -168,9 +169,10 @@ func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
 	h.training = h.newTraining(learn)
 	h.home = home.New(home.Config{
 		DB: h.db, Now: h.now, Evidence: h.evidence, Patients: h.vault.Count, Drills: func() []layer.Drill { return attacks },
-		Owner: h.identity.Sessions().IsOwner,
+		Owner: h.identity.Sessions().IsOwner, Head: h.ledger.Head, Installed: h.Installed, Owners: people{h.identity}.owners, Notify: h.mail.Notify, Elsewhere: h.elsewhere, Week: h.week,
 		Verbs: []home.Verb{
 			{Text: "Someone is leaving", About: "Close every door to one person, and prove it. 1 minute.", Icon: "leave", Path: "/leaving"},
+			{Text: "Something happened", About: "Lost, stolen, clicked, odd. What to do now, and what to write down.", Icon: "bell", Path: "/happened"},
 			{Text: "Show proof", About: "For an auditor, an insurer, or your own sleep.", Icon: "proof", Path: "/proof"},
 		},
 	})
@@ -178,7 +180,7 @@ func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
 	h.asker.Now = h.now
 	h.reviews = reviews.New(reviews.Config{DB: h.db, Now: h.now, Installed: h.Installed, Practice: h.practiceName, Evidence: h.home.Kept, Name: people{h.identity}.Name, People: people{h.identity}.here, Tap: h.identity.Tap})
 	h.proof = compliance.New(compliance.Config{DB: h.db, Now: h.now, Ledger: h.ledger, Key: h.verifier, Evidence: h.home.Kept, Name: people{h.identity}.Name, Works: people{h.identity}.works,
-		Practice: h.practiceName, Version: version, Print: printPage, Papers: h.signedPapers})
+		Practice: h.practiceName, Version: version, Print: printPage, Papers: h.signedPapers, Letters: h.letters})
 
 	h.layers = []layer.Layer{
 		h.home.Layer(),
@@ -260,6 +262,46 @@ func (p people) here(ctx context.Context) (all []id.Person, err error) {
 		}
 	}
 	return all, nil
+}
+
+// owners are those who get the weekly letter.
+func (p people) owners(ctx context.Context) (all []id.Person, err error) {
+	here, err := p.here(ctx)
+	if err != nil {
+		return nil, err
+	}
+	roster, err := p.Roster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, who := range here {
+		if person, ok := roster.Person(string(who)); ok && slices.Contains(person.Roles, identity.Owner) {
+			all = append(all, who)
+		}
+	}
+	return all, nil
+}
+
+// elsewhere and week read the reviews, for home.
+func (h *house) elsewhere(ctx context.Context) (string, time.Time, error) {
+	return h.reviews.Elsewhere(ctx)
+}
+
+func (h *house) week(ctx context.Context) (days []home.Day, err error) {
+	coming, err := h.reviews.Coming(ctx, 7)
+	for _, c := range coming {
+		days = append(days, home.Day{At: c.At, Text: c.Text, Page: c.Page})
+	}
+	return days, err
+}
+
+// letters are the heads that the owner has on paper, for a binder.
+func (h *house) letters(ctx context.Context) (all []compliance.Letter, err error) {
+	letters, err := h.home.Letters(ctx)
+	for _, l := range slices.Backward(letters) {
+		all = append(all, compliance.Letter{At: l.At, Note: l.Note})
+	}
+	return all, err
 }
 
 // signedPapers are the practice's documents for a binder.

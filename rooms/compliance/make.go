@@ -38,7 +38,7 @@ const mostFacts = 2000
 // told are the kinds of facts that a bundle carries. None of them names a patient.
 var told = []string{
 	"home.drill-held", "home.drill-failed", "compliance.word-given", "compliance.proof-made", "compliance.proof-taken",
-	"reviews.signed", "reviews.opened-anew", "reviews.done", "reviews.decided", "reviews.letter",
+	"reviews.signed", "reviews.opened-anew", "reviews.done", "reviews.decided", "home.letter-written",
 	"backup.proven", "backup.failed", "backup.plan-exercised", "backup.target-added", "backup.agreement-recorded",
 	"identity.founded", "identity.access-reviewed", "identity.joined", "identity.left", "identity.doors-tried", "identity.roles-changed",
 }

@@ -13,6 +13,8 @@ import (
 	"iter"
 	"time"
 
+	"quietroom/ground/id"
+	"quietroom/ground/ledger"
 	"quietroom/ground/store"
 	"quietroom/ground/web"
 	"quietroom/layer"
@@ -41,6 +43,23 @@ type Config struct {
 	Owner func(context.Context) bool
 	// Verbs are the acts that are always here. Only those whose page exists.
 	Verbs []Verb
+	// Elsewhere is where else patients' information is, by somebody's word; "" if
+	// nobody said. May be nil.
+	Elsewhere func(context.Context) (places string, said time.Time, err error)
+	// Week is what comes in the next days; may be nil.
+	Week func(context.Context) ([]Day, error)
+	// Head is the newest head of the ledger, for the weekly letter; nil: no letters.
+	Head      func(context.Context) (ledger.Checkpoint, error)
+	Installed time.Time
+	Owners    func(context.Context) ([]id.Person, error)
+	Notify    func(context.Context, *store.Tx, layer.Notice) error // may be nil
+}
+
+// Day is something that comes on a day.
+type Day struct {
+	At   time.Time
+	Text string
+	Page string
 }
 
 // Verb is an act that is offered on every home page.
@@ -70,6 +89,6 @@ func (h *Home) Layer() layer.Layer {
 		Name:   "home",
 		Schema: schema,
 		Mount:  h.mount,
-		Jobs:   []layer.Job{{Name: "ask the rooms", Every: time.Minute, Run: h.look}},
+		Jobs:   []layer.Job{{Name: "ask the rooms", Every: time.Minute, Run: h.look}, {Name: "write the weekly letter", Every: time.Hour, Run: h.write}},
 	}
 }

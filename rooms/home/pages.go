@@ -15,6 +15,10 @@ func (h *Home) mount(m *web.Mux) {
 	m.Nav(web.NavItem{Key: "home", Text: "Home", Path: "/"})
 	m.Handle("GET /{$}", h.show, web.Signed)
 	m.Handle("GET /evidence", h.showEvidence, web.Signed)
+	m.Handle("GET /what-if", h.whatIf, web.Signed)
+	m.Handle("GET /happened", h.happened, web.Signed)
+	m.Handle("GET /letters", h.showLetters, web.Owner)
+	m.Handle("POST /letters", h.writeNow, web.Owner)
 }
 
 // mostAsked is how much home asks for at a time, and how much harm it shows.
@@ -46,6 +50,11 @@ type homePage struct {
 	Records  layer.State
 	Verbs    []Verb
 	Unknown  layer.State
+	Word     layer.State
+	Places   string // where else patients' information is
+	Said     time.Time
+	Week     []Day
+	Head     string // six words
 }
 
 // proof is the last theft that was tried.
@@ -106,6 +115,20 @@ func (h *Home) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := house.page(h.Now(), h.Owner(r.Context()), tally)
 	page.Proof, page.Untried, page.Verbs = lastProof(drills, h.Now()), untried(drills), h.Verbs
+	page.Word = layer.YourWord
+	if h.Elsewhere != nil {
+		if page.Places, page.Said, err = h.Elsewhere(r.Context()); err != nil {
+			return err
+		}
+	}
+	if h.Week != nil {
+		if page.Week, err = h.Week(r.Context()); err != nil {
+			return err
+		}
+	}
+	if h.Owner(r.Context()) {
+		page.Head = h.words(r.Context())
+	}
 	title := "Home"
 	if page.State == layer.Urgent {
 		title = "Urgent"

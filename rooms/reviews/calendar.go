@@ -120,3 +120,20 @@ func (r *Reviews) did(ctx context.Context, kind, what, reason string, till time.
 		return ledger.Append(ctx, tx, ledger.Fact{At: now, Actor: id.From(ctx), Kind: "reviews.done", Part: kind, Reason: what})
 	})
 }
+
+// Coming is a review that comes in the next days.
+type Coming struct {
+	At         time.Time
+	Text, Page string
+}
+
+// Coming are the reviews of the next days, the earliest first.
+func (r *Reviews) Coming(ctx context.Context, days int) (all []Coming, err error) {
+	turns, err := r.turns(ctx)
+	for _, t := range turns {
+		if t.Due.After(r.Now()) && t.Due.Before(r.Now().AddDate(0, 0, days)) {
+			all = append(all, Coming{t.Due, t.Text, t.Page})
+		}
+	}
+	return all, err
+}

@@ -200,3 +200,28 @@ func reopened(signed, now map[string]string) (parts []part) {
 	}
 	return parts
 }
+
+// Elsewhere is where patients' information is besides here, as it was answered,
+// and when the newest of these answers was given; "" if nobody answered.
+func (r *Reviews) Elsewhere(ctx context.Context) (places string, said time.Time, err error) {
+	answers, err := r.answers(ctx)
+	if err != nil {
+		return "", said, err
+	}
+	var all []string
+	for _, p := range asked().Places {
+		a := answers["place."+p.ID]
+		if a.Answer != "used" {
+			continue
+		}
+		if name := a.Note; name != "" {
+			all = append(all, name)
+		} else {
+			all = append(all, lower(p.Text))
+		}
+		if a.At.After(said) {
+			said = a.At
+		}
+	}
+	return strings.Join(all, ", "), said, nil
+}
