@@ -139,7 +139,7 @@ func (p *practice) evidence(claim string) layer.Evidence {
 	return layer.Evidence{}
 }
 
-var fields = regexp.MustCompile(`name="((?:place|q)\.[a-z0-9-]+)" value="(used|unused|yes|no|unsure)"`)
+var fields = regexp.MustCompile(`<select id="[a-z0-9-]+" name="((?:place|q)\.[a-z0-9-]+)"`)
 
 // answerAll answers everything on the page: nothing is used, and each question
 // with the given word.
@@ -181,7 +181,7 @@ func (p *practice) decideAll(treatment, due string) (n int) {
 
 func TestARiskAnalysisIsADraftUntilSomebodySigns(t *testing.T) {
 	p := newPractice(t)
-	if page := p.get("/reviews/risk"); strings.Contains(page, " checked") {
+	if page := p.get("/reviews/risk"); strings.Contains(page, " selected") || strings.Contains(page, " checked") {
 		t.Fatal("something is answered beforehand")
 	}
 	if e := p.evidence("reviews.risk-analysis"); e.State != layer.NotKnown {
