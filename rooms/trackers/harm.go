@@ -105,7 +105,7 @@ func (h Harm) say() string {
 		return fmt.Sprintf("%s sent %s a recording of what a visitor sees and does there.", page, whom(first))
 	}
 	if n := len(h.Findings); n > 1 && first.Kind != Contact {
-		return first.Sentence + fmt.Sprintf(" And %s of this kind.", counted(n-1, "more thing", "more things"))
+		return first.Sentence + fmt.Sprintf(" And %s of this kind.", counted(n-1, "more", "more"))
 	}
 	return first.Sentence
 }
@@ -143,7 +143,7 @@ func phrases(findings []Finding, pressed bool) (all []string) {
 
 func listed(all []string) string {
 	if len(all) > mostNamed {
-		all = append(slices.Clone(all[:mostNamed-1]), counted(len(all)-mostNamed+1, "more thing", "more things"))
+		all = append(slices.Clone(all[:mostNamed-1]), counted(len(all)-mostNamed+1, "more", "more"))
 	}
 	if len(all) < 2 {
 		return strings.Join(all, "")

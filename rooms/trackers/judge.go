@@ -618,12 +618,17 @@ func (j *judge) carries(e *chrome.Exchange) string {
 		if file && slices.Contains([]string{"v", "ver", "version", "family", "display", "subset", "w", "h", "width", "height", "size", "format", "quality"}, strings.ToLower(k)) {
 			continue
 		}
+		if file && counter.MatchString(k+strings.Join(values, "")) {
+			continue // so that a browser asks anew
+		}
 		if k != "" || strings.Join(values, "") != "" {
 			return "address"
 		}
 	}
 	return ""
 }
+
+var counter = regexp.MustCompile(`^(_|t|ts|cb|rnd|r)?[0-9.]{1,24}$`)
 
 // opaque tells where a request holds what nobody can read here. Empty: all of it is
 // readable, and nothing of what is looked for stands in it.

@@ -16,7 +16,11 @@ func Summary(r *Result) string {
 			continue
 		}
 		typed = typed || f.Kind == FormData || f.Kind == KeyLogging || f.Kind == SessionReplay || f.Kind == Relay
-		if name := whom(f); f.To != "" && !slices.Contains(who, name) {
+		name := whom(f)
+		if f.Kind == Relay {
+			name = "your own server, in the language of " + f.Vendor
+		}
+		if f.To != "" && !slices.Contains(who, name) {
 			who = append(who, name)
 		}
 	}
@@ -34,7 +38,7 @@ func Summary(r *Result) string {
 	case stop > 0:
 		return fmt.Sprintf("This site told %s that somebody visits it as a patient. Please have it stopped.", listed(who))
 	case fix > 0:
-		return fmt.Sprintf("Nothing that was typed left this site. %s should not stay so.", capital(counted(len(Told(r, Fix)), "thing", "things")))
+		return fmt.Sprintf("Nothing that was typed was seen to reach anybody else. %s should not stay so.", capital(counted(len(Told(r, Fix)), "thing", "things")))
 	case len(r.Receivers) == 0:
 		return fmt.Sprintf("On the %s that were opened, nobody else was told anything.", counted(looked, "page", "pages"))
 	}
