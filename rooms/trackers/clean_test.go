@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"quietroom/rooms/trackers"
@@ -48,13 +49,16 @@ var clean = []struct {
 
 // cleanSites serves them, each under a name of its own, and counts what came to others.
 func cleanSites(t testing.TB) (address func(i int) string, told func() []string) {
+	var mu sync.Mutex
 	var got []string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, port, _ := net.SplitHostPort(r.Host)
 		switch {
 		case name == "other.localhost":
 			body, _ := io.ReadAll(r.Body)
+			mu.Lock()
 			got = append(got, r.Method+" "+r.URL.String()+" "+string(body))
+			mu.Unlock()
 			if strings.HasSuffix(r.URL.Path, ".html") {
 				fmt.Fprint(w, "<p>a map")
 			}
@@ -71,13 +75,14 @@ func cleanSites(t testing.TB) (address func(i int) string, told func() []string)
 	}))
 	t.Cleanup(srv.Close)
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
-	return func(i int) string { return fmt.Sprintf("http://clean-%d.localhost:%s/book", i, port) }, func() []string { return got }
+	return func(i int) string { return fmt.Sprintf("http://clean-%d.localhost:%s/book", i, port) }, func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(got) }
 }
 
 // Of twenty sites that tell nobody what was typed, none is said to. A sample of
 // them is scanned each time, and all of them where QUIETROOM_SOAK is set.
 func TestCleanSitesHaveNoFalseFindings(t *testing.T) {
 	needsBrowser(t)
+	t.Parallel()
 	address, told := cleanSites(t)
 	for i, c := range clean {
 		if os.Getenv("QUIETROOM_SOAK") == "" && !slices.Contains([]int{1, 4, 18}, i) {

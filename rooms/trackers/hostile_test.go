@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func world(hosts map[string]http.Handler, t testing.TB) chrome.Network {
 		t.Cleanup(srv.CloseClientConnections)
 		servers[name] = srv.Listener.Addr().String()
 	}
-	public := map[string]string{} // address -> server
+	var public sync.Map // address -> server
 	return chrome.Network{
 		Lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
 			at, ok := servers[host]
@@ -37,12 +38,16 @@ func world(hosts map[string]http.Handler, t testing.TB) chrome.Network {
 				return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 			}
 			a := netip.MustParseAddr(fmt.Sprintf("93.184.216.%d", 1+len(host)))
-			public[a.String()] = at
+			public.Store(a.String(), at)
 			return []netip.Addr{a}, nil
 		},
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			host, _, _ := net.SplitHostPort(addr)
-			return new(net.Dialer).DialContext(ctx, network, public[host])
+			at, ok := public.Load(host)
+			if !ok {
+				return nil, fmt.Errorf("nobody listens at %s", addr)
+			}
+			return new(net.Dialer).DialContext(ctx, network, at.(string))
 		},
 	}
 }
@@ -69,6 +74,7 @@ var hostile = map[string]string{
 
 func TestAHostileSiteDoesNotStopAScan(t *testing.T) {
 	needsBrowser(t)
+	t.Parallel()
 	var reached atomic.Int32
 	home := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) })) // something on this machine
 	t.Cleanup(home.Close)

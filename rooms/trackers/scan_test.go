@@ -53,6 +53,7 @@ func scan(t testing.TB, o trackers.Options) *trackers.Result {
 
 func TestEveryPlantedLeakIsFound(t *testing.T) {
 	needsBrowser(t)
+	t.Parallel()
 	site, err := plant.Serve()
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +86,7 @@ func TestEveryPlantedLeakIsFound(t *testing.T) {
 
 func TestTheTwinWithoutLeaksHasNoFindings(t *testing.T) {
 	needsBrowser(t)
+	t.Parallel()
 	site, err := plant.Serve()
 	if err != nil {
 		t.Fatal(err)

