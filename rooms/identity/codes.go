@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"quietroom/ground/id"
@@ -16,6 +17,7 @@ import (
 	"quietroom/ground/seal"
 	"quietroom/ground/store"
 	"quietroom/ground/web"
+	"quietroom/layer"
 )
 
 // Enter opens a session for the holder of a personal code, without a browser,
@@ -155,9 +157,8 @@ func (i *Identity) enrolled(r *http.Request, p id.Person) (bool, error) {
 }
 
 var (
-	errNewBrowser = &web.Error{Status: http.StatusForbidden, Text: "A typed code is taken only in a browser where you have used a passkey before, and this is not one.", Fix: "Use a browser you have signed in with, or your other passkey, or a security key. If you have none of them, ask the owner of the practice.", Back: "/unlock"}
-	errCodeBusy   = &web.Error{Status: http.StatusTooManyRequests, Text: "This code was tried several times.", Fix: "Wait half a minute and compare it with the paper. Your passkeys work meanwhile."}
-	errNoCode     = &web.Error{Status: http.StatusForbidden, Text: "No door of this house opens with this code.", Fix: "Compare it with the paper. A code that was used once is replaced by the next one you were shown."}
+	errCodeBusy = &web.Error{Status: http.StatusTooManyRequests, Text: "This code was tried several times.", Fix: "Wait half a minute and compare it with the paper. Your passkeys work meanwhile."}
+	errNoCode   = &web.Error{Status: http.StatusForbidden, Text: "No door of this house opens with this code.", Fix: "Compare it with the paper. A code that was used once is replaced by the next one you were shown."}
 )
 
 // askToSend begins the sending of a code's parts.
@@ -180,9 +181,6 @@ func (i *Identity) signInWithCode(w http.ResponseWriter, r *http.Request) error 
 	in, c, err := i.answer(r, toSend)
 	if err != nil {
 		return err
-	}
-	if known, err := i.enrolled(r, ""); err != nil || !known {
-		return errors.Join(err, errNewBrowser)
 	}
 	parts, err := c.open(in.Box, codeParts)
 	if err != nil {
@@ -234,11 +232,104 @@ func (i *Identity) unlockTyped(r *http.Request, parts []byte) (*Unlocked, error)
 		return nil, i.closed(ctx, err)
 	}
 	known, err := i.enrolled(r, u.Person)
-	if err != nil || !known {
+	if err == nil && !known {
+		err = i.codeWaits(ctx, u)
+	}
+	if err != nil {
 		u.Wipe()
-		return nil, errors.Join(err, errNewBrowser)
+		return nil, err
 	}
 	return u, nil
+}
+
+// codeLasts is how long a code waits in a browser where its person used no passkey
+// before, and codePatient how long it is then taken in any browser.
+const (
+	codeWait    = "code"
+	codeLasts   = 24 * time.Hour
+	codePatient = 7 * 24 * time.Hour
+)
+
+// codeWaits lets a code that nothing else stands beside pass a day after it was
+// typed first, and not before. The person is told at all addresses, and the owners
+// where there are fewer than two (NIST SP 800-63B-4, 4.2.3).
+func (i *Identity) codeWaits(ctx context.Context, u *Unlocked) error {
+	now := i.Now()
+	asked, waits, err := i.waiting(ctx, codeWait, u.Door)
+	if err != nil {
+		return err
+	}
+	from := asked.Add(codeLasts)
+	if waits && now.Before(from.Add(codePatient)) {
+		if now.Before(from) {
+			return errCodeWaits(from)
+		}
+		return nil
+	}
+	from = now.Add(codeLasts)
+	addresses, err := i.Addresses(ctx, u.Person)
+	if err != nil {
+		return err
+	}
+	roster, err := i.Roster(ctx)
+	if err != nil {
+		return err
+	}
+	who, _ := roster.Person(string(u.Person))
+	err = i.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := i.beginWait(ctx, tx, codeWait, u.Door, now); err != nil {
+			return err
+		}
+		if err := ledger.Append(ctx, tx, ledger.Fact{At: now, Kind: "identity.code-waits", Subject: string(u.Person), Ref: u.Door}); err != nil {
+			return err
+		}
+		if err := i.tellOwn(ctx, tx, u.Person, "Your printed code was typed in a new browser", "It is taken there from "+from.Format("2 January, 15:04")+" on. Under your ways in you can stop it, and close that code."); err != nil {
+			return err
+		}
+		for _, name := range roster.People() {
+			p, _ := roster.Person(name)
+			if len(addresses) >= 2 || p.Gone || name == string(u.Person) || !slices.Contains(p.Roles, Owner) {
+				continue
+			}
+			if err := i.notify(ctx, tx, layer.Notice{To: id.Person(name), Subject: "A printed code was typed in a new browser", Link: "/people",
+				Text: who.Name + " has fewer than two addresses for notices, so this one goes to you. The printed code of " + who.Name + " was typed in a browser that was not used before. Please ask, face to face, whether that was so."}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return errCodeWaits(from)
+}
+
+func errCodeWaits(from time.Time) error {
+	return &web.Error{Status: http.StatusForbidden, Text: "This code is good. In a browser where you used no passkey before it opens a day after it was typed first: from " + from.Format("2 January, 15:04") + " on.",
+		Fix: "Come back then and type it again; it was not used up. At once it works in a browser you have signed in with, and so does another passkey. You were told of this at your addresses.", Back: "/unlock"}
+}
+
+// stopCode ends the wait of a person's own code.
+func (i *Identity) stopCode(w http.ResponseWriter, r *http.Request) error {
+	ctx, door := r.Context(), r.PathValue("door")
+	p := id.From(ctx).Person
+	doors, err := i.doorsOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(doors, func(d doorRow) bool { return d.ID == door }) {
+		return errNoSuchDoor
+	}
+	err = i.DB.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM identity_waits WHERE kind = $1 AND key = $2`, codeWait, door); err != nil {
+			return err
+		}
+		return ledger.Append(ctx, tx, ledger.Fact{At: i.Now(), Actor: id.From(ctx), Kind: "identity.code-stopped", Subject: string(p), Ref: door})
+	})
+	if err != nil {
+		return err
+	}
+	return web.SeeOther(w, r, "/doors/"+door)
 }
 
 // personByCode finds whose code this is.

@@ -237,6 +237,7 @@ type doorRow struct {
 	ID          string
 	Label, Kind string
 	Made, Used  time.Time
+	From        time.Time // of a code that waits: when it is taken in a new browser
 }
 
 func (d doorRow) Passkey() bool { return d.Kind == passkeyDoor }
@@ -270,7 +271,19 @@ func (i *Identity) doorsOf(ctx context.Context, p id.Person) ([]doorRow, error) 
 		}
 		doors = append(doors, d)
 	}
-	return doors, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	for k, d := range doors {
+		asked, waits, err := i.waiting(ctx, codeWait, d.ID)
+		if err != nil {
+			return nil, err
+		}
+		if waits && i.Now().Before(asked.Add(codeLasts+codePatient)) {
+			doors[k].From = asked.Add(codeLasts)
+		}
+	}
+	return doors, nil
 }
 
 // Ready says how far the practice is from being able to lose a key: how many

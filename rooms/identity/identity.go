@@ -138,6 +138,9 @@ func (i *Identity) sweep(ctx context.Context) error {
 	if err := i.tellRefusals(ctx, 0); err != nil {
 		return err
 	}
+	if err := i.sweepWaits(ctx); err != nil {
+		return err
+	}
 	return i.kept.sweep(ctx, i.Now(), mostCeremonies)
 }
 

@@ -186,6 +186,19 @@ func (i *Identity) beginWait(ctx context.Context, tx *store.Tx, kind, key string
 	return err
 }
 
+// sweepWaits forgets what nobody came back for.
+func (i *Identity) sweepWaits(ctx context.Context) error {
+	before := i.Now().Add(-max(kitWaits+kitPatient, codeLasts+codePatient)).UnixMilli()
+	var some bool
+	if err := i.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM identity_waits WHERE asked < $1)`, before).Scan(&some); err != nil || !some {
+		return err
+	}
+	return i.DB.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM identity_waits WHERE asked < $1`, before)
+		return err
+	})
+}
+
 // stopKit ends the wait of a kit that somebody showed.
 func (i *Identity) stopKit(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()

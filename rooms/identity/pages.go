@@ -81,6 +81,7 @@ func (i *Identity) mount(m *web.Mux) {
 	m.Handle("POST /doors/addresses", i.setAddresses, web.Signed)
 	m.Handle("GET /doors/{door}", i.showDoor, web.Signed)
 	m.Handle("POST /doors/{door}/name", i.nameDoor, web.Signed)
+	m.Handle("POST /doors/{door}/stop", i.stopCode, web.Signed)
 	m.Handle("POST /doors/{door}/remove", i.removeDoor, web.Signed)
 	m.Handle("POST /sessions/{session}/end", i.endOwnSession, web.Signed)
 	m.Handle("POST /sessions/stolen", i.reportStolen, web.Signed)
