@@ -48,12 +48,52 @@ func newTrial(ctx context.Context, patients int) (_ *trial, err error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	log, err := os.OpenFile(filepath.Join(dir, "quietroom.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
+	if err := t.stand(ctx, l, dir, origin); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	if t.house, err = openHouse(ctx, dir, slog.New(slog.NewJSONHandler(log, nil))); err != nil {
+	for handle, code := range codes {
+		t.Codes[handle] = code.Text()
+	}
+	return t, nil
+}
+
+// newEmptyTrial serves a house in which nobody is yet: a real one, whose codes are
+// used up and whose first patients are counted. Its database is a file, or the
+// address of one.
+func newEmptyTrial(ctx context.Context, database string) (_ *trial, err error) {
+	above, err := os.MkdirTemp("", "quietroom-trial-")
+	if err != nil {
+		return nil, err
+	}
+	t := &trial{above: above, ended: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(above)
+		}
+	}()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	origin := fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port)
+	dir := filepath.Join(above, "house")
+	if err := prepare(dir, database, "", origin); err != nil {
 		return nil, errors.Join(err, l.Close())
+	}
+	if err := t.stand(ctx, l, dir, origin); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return t, nil
+}
+
+// stand opens the trial's house and serves it.
+func (t *trial) stand(ctx context.Context, l net.Listener, dir, origin string) error {
+	log, err := os.OpenFile(filepath.Join(dir, "quietroom.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	if t.house, err = openHouse(ctx, dir, slog.New(slog.NewJSONHandler(log, nil))); err != nil {
+		return err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t.stop = stop
@@ -67,10 +107,7 @@ func newTrial(ctx context.Context, patients int) (_ *trial, err error) {
 	context.AfterFunc(running, func() { srv.Close() })
 	t.Trial = layer.Trial{Dir: dir, URL: origin, Codes: map[string]string{}, DB: t.house.db, Unlock: t.enter, Take: t.take,
 		Later: func(d time.Duration) { t.house.late.Add(int64(d)) }}
-	for handle, code := range codes {
-		t.Codes[handle] = code.Text()
-	}
-	return t, nil
+	return nil
 }
 
 // close ends and removes the trial house.

@@ -371,3 +371,13 @@ func (b *Browser) renewalKey() (public []byte, err error) {
 	}
 	return b.renewal.PublicKey.Bytes()
 }
+
+// GiveCode sends the two parts of a new personal code to a path: for one more door,
+// or for somebody who joins.
+func (b *Browser) GiveCode(ctx context.Context, path string, code seal.Code, header ...string) error {
+	r, err := b.sealCodes(ctx, code)
+	if err != nil {
+		return err
+	}
+	return b.Ask(ctx, path, r, nil, header...)
+}
