@@ -101,7 +101,7 @@ func full(ctx context.Context, db interface {
 	QueryRowContext(context.Context, string, ...any) store.Row
 }) (bool, error) {
 	var have int
-	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM vault_patients LIMIT $1) AS some`, freePatients).Scan(&have); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM vault_patients LIMIT $1) AS first`, freePatients).Scan(&have); err != nil {
 		return false, fmt.Errorf("count patients: %w", err)
 	}
 	return have >= freePatients, nil
