@@ -2,6 +2,7 @@ package training_test
 
 import (
 	"math"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -137,7 +138,7 @@ func TestPeopleAndProgramsInARealBrowser(t *testing.T) {
 			m := h.oneMessage()
 			h.wait(2 * time.Minute)
 			h.live = time.Now()
-			url := webtest.Serve(t, h.mux)
+			at := webtest.Serve(t, h.mux)
 			tab := b.Another()
 			if c.agent != "" {
 				person(t, tab, c.agent)
@@ -147,7 +148,7 @@ func TestPeopleAndProgramsInARealBrowser(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			tab.Go(url + link(m))
+			tab.Go(at + link(m))
 			c.do(t, tab)
 			people := h.acts(m, "")
 			if c.is == "person" && people != 1 || c.is == "program" && people != 0 {
@@ -187,17 +188,17 @@ func TestPagesAtEveryWidthAndByKeysAlone(t *testing.T) {
 	h.must(err)
 	h.must(h.ReportMark(h.as(0), h.sent[h.letters[0]].Marker))
 	h.sequence()
-	url := webtest.Serve(t, h.mux)
-	if err := second(chromedp.Call(b.Context(), network.SetCookie, network.SetCookieParams{Name: web.SessionCookie, Value: "0", URL: url, Secure: new(true), Path: "/", HTTPOnly: new(true)})); err != nil {
+	at := webtest.Serve(t, h.mux)
+	if err := second(chromedp.Call(b.Context(), network.SetCookie, network.SetCookieParams{Name: web.SessionCookie, Value: "0", URL: at, Secure: new(true), Path: "/", HTTPOnly: new(true)})); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range slices.Concat([][2]string{{"learn", "/training"}, {"step", "/training/lessons/lost-phone/1"}, {"certificate", "/training/certificates/" + done.ID}, {"team", "/training/team"}, {"practice", "/training/practice"}, {"mine", "/training/mine"},
 		{"landing", link(h.sent[h.letters[len(h.letters)-1]])}, {"cues", link(h.sent[h.letters[len(h.letters)-1]]) + "/cues"}}, h.morePages()) {
-		b.EveryWay(url+p[1], p[0], pictures)
+		b.EveryWay(at+p[1], p[0], pictures)
 	}
 	// A lesson by keys alone, on a telephone's width.
 	b.Width(390)
-	b.Go(url + "/training/lessons/prompt-not-yours/1")
+	b.Go(at + "/training/lessons/prompt-not-yours/1")
 	for _, step := range []string{"1", "2", "3"} {
 		if names := webtest.Eval[string](b, `[...document.querySelectorAll('fieldset')].map(f => f.querySelector('legend').textContent).join('|')`); names == "" {
 			t.Errorf("step %s: the question has no name for a screen reader", step)
@@ -230,4 +231,12 @@ func (h *house) sequence() {
 	}
 }
 
-func (h *house) morePages() [][2]string { return nil }
+// morePages are those of reports and exercises, with something on them.
+func (h *house) morePages() [][2]string {
+	thanks := h.upload(0, "A call from support, too", evil)
+	_, list := h.get(0, "/training/reports")
+	triage := regexpFind(list, `/training/reports/[0-9A-Za-z]{26}`)
+	_, exercise, _ := h.post(0, "/training/exercises", "/training/exercises", url.Values{"script": {"stolen"}, "people": {"Jo and Al"}})
+	h.post(0, exercise, exercise, url.Values{"said": {"Jo calls Ada back."}})
+	return [][2]string{{"report", "/report"}, {"thanks", thanks}, {"reports", "/training/reports"}, {"triage", triage}, {"exercises", "/training/exercises"}, {"exercise", exercise}}
+}

@@ -102,23 +102,28 @@ func (t *Training) plan(ctx context.Context, s settings) error {
 	for _, m := range mine {
 		past[m.Person] = append(past[m.Person], m)
 	}
+	var fresh []practice
 	for _, p := range people {
 		if len(p.Addresses) == 0 || slices.ContainsFunc(past[p.ID], func(m practice) bool { return m.Month == month }) {
 			continue
 		}
-		m, ok := t.draft(p, past[p.ID], s, now)
-		if !ok {
-			continue
-		}
-		err := t.DB.Update(ctx, func(tx *store.Tx) error {
-			return tx.Send(ctx, `INSERT INTO training_messages (message, person, month, lure, level, planned) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (person, month) DO NOTHING`,
-				m.ID, string(m.Person), m.Month, m.Lure, string(m.Level), m.Planned.UnixMilli())
-		})
-		if err != nil {
-			return fmt.Errorf("plan a practice message: %w", err)
+		if m, ok := t.draft(p, past[p.ID], s, now); ok {
+			fresh = append(fresh, m)
 		}
 	}
-	return nil
+	if len(fresh) == 0 {
+		return nil
+	}
+	return t.DB.Update(ctx, func(tx *store.Tx) error {
+		for _, m := range fresh {
+			err := tx.Send(ctx, `INSERT INTO training_messages (message, person, month, lure, level, planned) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (person, month) DO NOTHING`,
+				m.ID, string(m.Person), m.Month, m.Lure, string(m.Level), m.Planned.UnixMilli())
+			if err != nil {
+				return fmt.Errorf("plan a practice message: %w", err)
+			}
+		}
+		return nil
+	})
 }
 
 // draft draws a person's message of this month. ok is false where no day is left.
@@ -190,37 +195,50 @@ func (t *Training) choose(p Person, past []practice, month string) lure.Lure {
 // more: nobody gets two because a server was away.
 func (t *Training) send(ctx context.Context, s settings) error {
 	z := zone(s.Zone)
-	now := t.Now()
-	due, err := t.messages(ctx, `WHERE state = 'planned' AND planned <= $1 ORDER BY planned, message LIMIT $2`, now.UnixMilli(), atOnce)
-	if err != nil || len(due) == 0 {
-		return err
-	}
 	by, _, err := t.people(ctx)
 	if err != nil {
 		return err
 	}
-	for _, m := range due {
-		p, here := by[m.Person]
-		switch {
-		case !here || m.Month != monthOf(now, z):
-			if err := t.cancel(ctx, m); err != nil {
-				return err
-			}
-		case !atWork(now, z) || len(p.Addresses) == 0:
-		default:
-			if err := t.sendOne(ctx, s, m, p); errors.Is(err, ErrUnsent) {
-				return nil // evidence says so
-			} else if err != nil {
-				return err
+	for {
+		now := t.Now()
+		due, err := t.messages(ctx, `WHERE state = 'planned' AND planned <= $1 ORDER BY planned, message LIMIT $2`, now.UnixMilli(), atOnce)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		var over, ready []practice
+		for _, m := range due {
+			p, here := by[m.Person]
+			switch {
+			case !here || m.Month != monthOf(now, z):
+				over = append(over, m)
+			case atWork(now, z) && len(p.Addresses) > 0:
+				ready = append(ready, m)
 			}
 		}
+		if err := t.cancel(ctx, over); err != nil {
+			return err
+		}
+		err = t.sendAll(ctx, s, ready, by)
+		if errors.Is(err, ErrUnsent) {
+			return nil // evidence says so
+		}
+		if err != nil || len(over)+len(ready) == 0 || len(due) < atOnce {
+			return err
+		}
 	}
-	return nil
 }
 
-func (t *Training) cancel(ctx context.Context, m practice) error {
+func (t *Training) cancel(ctx context.Context, all []practice) error {
+	if len(all) == 0 {
+		return nil
+	}
 	return t.DB.Update(ctx, func(tx *store.Tx) error {
-		return tx.Send(ctx, `UPDATE training_messages SET state = 'cancelled' WHERE message = $1 AND state = 'planned'`, m.ID)
+		for _, m := range all {
+			if err := tx.Send(ctx, `UPDATE training_messages SET state = 'cancelled' WHERE message = $1 AND state = 'planned'`, m.ID); err != nil {
+				return fmt.Errorf("take back a practice message: %w", err)
+			}
+		}
+		return nil
 	})
 }
 
@@ -239,12 +257,27 @@ func first(name string) string {
 	return one
 }
 
+// sendAll queues messages, in one transaction.
+func (t *Training) sendAll(ctx context.Context, s settings, all []practice, by map[id.Person]Person) error {
+	if len(all) == 0 {
+		return nil
+	}
+	return t.DB.Update(ctx, func(tx *store.Tx) error {
+		for _, m := range all {
+			if err := t.sendOne(ctx, tx, s, m, by[m.Person]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // sendOne queues one message. The token in its link and the mark in its head are
 // nowhere but in the message: the database holds keyed hashes of them.
-func (t *Training) sendOne(ctx context.Context, s settings, m practice, p Person) error {
+func (t *Training) sendOne(ctx context.Context, tx *store.Tx, s settings, m practice, p Person) error {
 	l, ok := t.lure(m.Lure)
-	if !ok {
-		return t.cancel(ctx, m)
+	if !ok { // a message of an older program
+		return tx.Send(ctx, `UPDATE training_messages SET state = 'cancelled' WHERE message = $1 AND state = 'planned'`, m.ID)
 	}
 	token, mark := rand.Text(), rand.Text()
 	origin := t.Origin
@@ -252,22 +285,22 @@ func (t *Training) sendOne(ctx context.Context, s settings, m practice, p Person
 		origin = s.Address
 	}
 	subject, text, page := l.Fill(first(p.Name), t.PracticeName(), origin+"/m/"+token)
-	return t.DB.Update(ctx, func(tx *store.Tx) error {
-		var state string
-		err := tx.QueryRowContext(ctx, `SELECT state FROM training_messages WHERE message = $1`, m.ID).Scan(&state)
-		if err != nil || state != "planned" { // another instance was quicker
-			return err
-		}
-		letter, err := t.Post.Post(ctx, tx, Message{To: p.ID, Address: p.Addresses[0], From: l.From, Subject: subject, Text: text, HTML: page, Marker: mark})
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE training_messages SET state = 'queued', tag = $2, mark = $3, letter = $4 WHERE message = $1`, m.ID, t.tag("token", token), t.tag("mark", mark), letter)
-		if err != nil {
-			return fmt.Errorf("keep that a practice message was queued: %w", err)
-		}
-		return ledger.Append(ctx, tx, ledger.Fact{At: t.Now(), Kind: "training.practice-sent", Ref: m.ID}) // of nobody: what came of it is nobody else's
-	})
+	var state string
+	err := tx.QueryRowContext(ctx, `SELECT state FROM training_messages WHERE message = $1`, m.ID).Scan(&state)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && state != "planned" { // another instance was quicker, or it was turned off
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at a practice message: %w", err)
+	}
+	letter, err := t.Post.Post(ctx, tx, Message{To: p.ID, Address: p.Addresses[0], From: l.From, Subject: subject, Text: text, HTML: page, Marker: mark})
+	if err != nil {
+		return err
+	}
+	if err := tx.Send(ctx, `UPDATE training_messages SET state = 'queued', tag = $2, mark = $3, letter = $4 WHERE message = $1`, m.ID, t.tag("token", token), t.tag("mark", mark), letter); err != nil {
+		return fmt.Errorf("keep that a practice message was queued: %w", err)
+	}
+	return ledger.Append(ctx, tx, ledger.Fact{At: t.Now(), Kind: "training.practice-sent", Ref: m.ID}) // of nobody: what came of it is nobody else's
 }
 
 // collect asks mail what became of what is queued. A server that refuses by rule
@@ -279,6 +312,11 @@ func (t *Training) collect(ctx context.Context) error {
 		return err
 	}
 	byRule := 0
+	type outcome struct {
+		message, state, code string
+		at                   time.Time
+	}
+	var known []outcome
 	for _, m := range queued {
 		state, code, at, err := t.Post.Became(ctx, m.Letter)
 		if err != nil {
@@ -294,11 +332,19 @@ func (t *Training) collect(ctx context.Context) error {
 		if state == "refused" && strings.Contains(code, " 5.7.") {
 			byRule++
 		}
+		known = append(known, outcome{m.ID, became, code, at})
+	}
+	if len(known) > 0 {
 		err = t.DB.Update(ctx, func(tx *store.Tx) error {
-			return tx.Send(ctx, `UPDATE training_messages SET state = $2, code = $3, sent = $4 WHERE message = $1 AND state = 'queued'`, m.ID, became, code, at.UnixMilli())
+			for _, o := range known {
+				if err := tx.Send(ctx, `UPDATE training_messages SET state = $2, code = $3, sent = $4 WHERE message = $1 AND state = 'queued'`, o.message, o.state, o.code, o.at.UnixMilli()); err != nil {
+					return fmt.Errorf("keep what became of a practice message: %w", err)
+				}
+			}
+			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("keep what became of a practice message: %w", err)
+			return err
 		}
 	}
 	if byRule < refusals {
