@@ -194,7 +194,20 @@ func TestPagesAtEveryWidthAndByKeysAlone(t *testing.T) {
 	}
 	for _, p := range slices.Concat([][2]string{{"learn", "/training"}, {"step", "/training/lessons/lost-phone/1"}, {"certificate", "/training/certificates/" + done.ID}, {"team", "/training/team"}, {"practice", "/training/practice"}, {"mine", "/training/mine"},
 		{"landing", link(h.sent[h.letters[len(h.letters)-1]])}, {"cues", link(h.sent[h.letters[len(h.letters)-1]]) + "/cues"}}, h.morePages()) {
-		b.EveryWay(at+p[1], p[0], pictures)
+		if pictures != "" {
+			b.EveryWay(at+p[1], p[0], pictures)
+			continue
+		}
+		for _, way := range []struct { // two of the four ways, so that it stays short
+			px   int
+			dark bool
+		}{{390, false}, {1280, true}} {
+			b.Width(way.px)
+			b.Dark(way.dark)
+			b.Go(at + p[1])
+			b.Axe()
+			b.Calm()
+		}
 	}
 	// A lesson by keys alone, on a telephone's width.
 	b.Width(390)

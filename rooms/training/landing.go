@@ -195,5 +195,6 @@ func (t *Training) cues(w http.ResponseWriter, r *http.Request) error {
 	if !ok || !known {
 		return errNoPage
 	}
+	l.Subject, _, _ = l.Fill("", t.PracticeName(), "")
 	return t.pages.Show(w, r, "cues", web.View{Title: "A practice message", Bare: true, Step: "Half a minute", Data: cuesPage{l, levelWords[m.Level]}})
 }

@@ -146,7 +146,7 @@ func take(raw []byte, depth int) (m *Mail, err error) {
 	m.links(env)
 	m.parts(env, depth)
 	for _, e := range env.Errors {
-		if len(m.Problems) < 10 {
+		if len(m.Problems) < 10 && e.Name != enmime.ErrorPlainTextFromHTML { // that is how most mail is
 			m.Problems = append(m.Problems, plain(e.Name, 100))
 		}
 	}
