@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -30,6 +33,7 @@ func unknown(what, said string) finding  { return finding{what, nil, said, ""} }
 func doctorCommand(ctx context.Context, c *call) error {
 	dir := c.flags.String("dir", "", "the house's directory")
 	asJSON := c.flags.Bool("json", false, "print one JSON document and nothing else")
+	support := c.flags.Bool("support", false, "print the same for whoever helps you: without names, paths and addresses")
 	words, err := c.parse()
 	if err != nil {
 		return err
@@ -41,10 +45,14 @@ func doctorCommand(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	findings := examine(*dir, s)
-	if *asJSON {
-		err = json.NewEncoder(c.out).Encode(map[string]any{"findings": findings})
-	} else {
+	findings := examine(ctx, *dir, s)
+	text := supportText(findings, *dir, s)
+	switch {
+	case *asJSON:
+		err = json.NewEncoder(c.out).Encode(map[string]any{"findings": findings, "support": text})
+	case *support:
+		_, err = io.WriteString(c.out, text)
+	default:
 		printFindings(c.out, findings)
 	}
 	for _, f := range findings {
@@ -56,14 +64,146 @@ func doctorCommand(ctx context.Context, c *call) error {
 }
 
 // examine looks at the machine and the directory. It opens nothing and changes nothing.
-func examine(dir string, s *settings) []finding {
+func examine(ctx context.Context, dir string, s *settings) []finding {
 	return []finding{
+		running(),
 		private(dir),
 		swap("/proc/swaps"),
 		clock(dir, time.Now()),
 		served(dir),
 		reachable(s.Origin),
+		certificate(filepath.Join(dir, "certificates"), s.Origin, time.Now()),
+		space(dir),
+		mailServer(dir),
+		engine(ctx, "Chromium", "scans of the web site, and PDFs", "apt-get install chromium", "chromium", "chromium-browser", "google-chrome"),
+		engine(ctx, "restic", "backups", "apt-get install restic", "restic"),
+		engine(ctx, "ClamAV", "looking for harmful programs", "apt-get install clamav-daemon", "clamd", "clamscan"),
 	}
+}
+
+// running says which program this is, and where it runs.
+func running() finding {
+	return good("Version", fmt.Sprintf("quietroom %s, %s, on %s/%s.", version, runtime.Version(), runtime.GOOS, runtime.GOARCH))
+}
+
+// engine tells whether a program that a room uses is there. What is missing
+// closes that room's work and nothing else.
+func engine(ctx context.Context, name, does, fix string, programs ...string) finding {
+	for _, p := range programs {
+		if path, err := exec.LookPath(p); err == nil {
+			asked, cancel := context.WithTimeout(ctx, 10*time.Second)
+			out, err := exec.CommandContext(asked, path, map[bool]string{true: "version", false: "--version"}[p == "restic"]).Output()
+			cancel()
+			said, _, _ := strings.Cut(string(out), "\n")
+			if err != nil || said == "" {
+				return unknown(name, "It is here and does not say its version.")
+			}
+			return good(name, strings.TrimSpace(said)+".")
+		}
+	}
+	f := unknown(name, "It is not on this machine. It is for "+does+".")
+	f.Fix = fix
+	return f
+}
+
+// leastSpace is how much of the disk should stay free: an update copies the database.
+const leastSpace = 1 << 30
+
+func space(dir string) finding {
+	const what = "Space"
+	free, err := freeSpace(dir)
+	if err != nil {
+		return unknown(what, "How much of the disk is free is not known.")
+	}
+	said := fmt.Sprintf("%.1f GB of the disk are free.", float64(free)/1e9)
+	if free < leastSpace {
+		return bad(what, said, "make room on the disk of the directory, or move it to a larger one")
+	}
+	return good(what, said)
+}
+
+// soon is how long before its end a certificate is told of.
+const soon = 14 * 24 * time.Hour
+
+// certificate looks at what was fetched for the house's name.
+func certificate(dir, origin string, now time.Time) finding {
+	const what = "Certificate"
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		if strings.HasPrefix(origin, "https://") {
+			return unknown(what, "It is the practice's own: its end is not looked at here.")
+		}
+		return unknown(what, "There is none: the house is open on this machine only.")
+	}
+	var ends time.Time
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		for err == nil && len(text) > 0 {
+			var block *pem.Block
+			if block, text = pem.Decode(text); block == nil {
+				break
+			}
+			if c, err := x509.ParseCertificate(block.Bytes); err == nil && !c.IsCA && c.NotAfter.After(ends) {
+				ends = c.NotAfter
+			}
+		}
+	}
+	switch {
+	case ends.IsZero():
+		return unknown(what, "None was fetched yet.")
+	case ends.Before(now.Add(soon)):
+		return bad(what, "It ends on "+ends.Format(time.DateOnly)+".", "see that the name leads here and that port 443 can be reached; it is then fetched by itself")
+	}
+	return good(what, "It ends on "+ends.Format(time.DateOnly)+", and is fetched anew before.")
+}
+
+// mailServer tells whether mail can go out at all: its password waits for its key.
+func mailServer(dir string) finding {
+	if _, err := os.Stat(filepath.Join(dir, outboxFile)); err != nil {
+		return unknown("Mail", "The key of outgoing mail is not there; one is made at the next start, and the mail server's password has to be typed again.")
+	}
+	return unknown("Mail", "The key of outgoing mail is here. Whether mail arrives is told on the page Mail.")
+}
+
+// supportText is what may be sent to somebody who helps: what was found, without
+// names, paths, addresses and identifiers.
+func supportText(findings []finding, dir string, s *settings) string {
+	var b strings.Builder
+	b.WriteString("Quietroom support text. Please read it before you send it.\n")
+	for _, f := range findings {
+		word := "not known"
+		if f.OK != nil {
+			word = map[bool]string{true: "ok", false: "not ok"}[*f.OK]
+		}
+		fmt.Fprintf(&b, "%s: %s. %s\n", f.What, word, redact(f.Said, dir, s))
+	}
+	fmt.Fprintf(&b, "Database: %s. Blobs: %s. Made up: %v.\n", map[bool]string{true: "PostgreSQL", false: "SQLite"}[strings.Contains(s.Database, "://")], map[bool]string{true: "bucket", false: "folder"}[strings.Contains(s.Blobs, "://")], s.MadeUp != nil)
+	return b.String()
+}
+
+// redact takes out what names this practice or this machine.
+func redact(text, dir string, s *settings) string {
+	_, host, _ := strings.Cut(s.Origin, "://")
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	hidden := []string{dir, "DIR", s.Origin, "ORIGIN", host, "HOST", s.ID, "PRACTICE", s.Database, "DATABASE"}
+	if name != "localhost" && name != "" {
+		hidden = append(hidden, name, "HOST")
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		hidden = append([]string{abs, "DIR"}, hidden...)
+	}
+	if machine, err := os.Hostname(); err == nil && len(machine) > 2 {
+		hidden = append(hidden, machine, "MACHINE")
+	}
+	for i := 0; i < len(hidden); i += 2 {
+		if len(hidden[i]) > 2 {
+			text = strings.ReplaceAll(text, hidden[i], hidden[i+1])
+		}
+	}
+	return text
 }
 
 // private tells whether others on this machine can list or read the directory.
@@ -160,9 +300,9 @@ func printFindings(w io.Writer, findings []finding) {
 		if f.OK != nil {
 			word = map[bool]string{true: "Safe", false: "Needs you"}[*f.OK]
 		}
-		fmt.Fprintf(w, "%-10s %-10s %s\n", word, f.What, f.Said)
+		fmt.Fprintf(w, "%-10s %-11s %s\n", word, f.What, f.Said)
 		if f.Fix != "" {
-			fmt.Fprintf(w, "%21s %s\n", "", f.Fix)
+			fmt.Fprintf(w, "%22s %s\n", "", f.Fix)
 		}
 	}
 }
