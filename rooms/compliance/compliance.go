@@ -90,6 +90,7 @@ func (c *Compliance) Layer() layer.Layer {
 		Jobs: []layer.Job{
 			{Name: "keep what was seen", Every: 5 * time.Minute, Run: c.Keep},
 			{Name: "read the ledger again", Every: 12 * time.Hour, Run: c.ReadLedger},
+			{Name: "forget ended links", Every: time.Hour, Run: c.forgetLinks},
 		},
 	}
 }

@@ -258,6 +258,47 @@ func TestNothingLeavesBeforeItWasRead(t *testing.T) {
 	}
 }
 
+func TestALinkShowsOneBinderUntilItsDay(t *testing.T) {
+	p := newPractice(t)
+	made := p.ask("POST", "/proof/binder", "/proof/binder", "months=12").Header().Get("Location")
+	if w := p.ask("POST", made+"/link", made, "read=yes&days=14"); w.Code != http.StatusConflict {
+		t.Errorf("a link to an unread binder: %d", w.Code)
+	}
+	p.ask("GET", made+"/binder.html", "", "")
+	if w := p.ask("POST", made+"/link", made, "read=yes&days=90"); w.Code != http.StatusUnprocessableEntity {
+		t.Errorf("a link for 90 days: %d", w.Code)
+	}
+	page := p.ask("POST", made+"/link", made, "read=yes&days=14").Body.String()
+	m := regexp.MustCompile(`/auditor/[A-Z2-7]{26}`).FindString(page)
+	if m == "" {
+		t.Fatalf("no link is shown: %s", page)
+	}
+	stranger := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		p.mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w
+	}
+	if w := stranger(m); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "Harbor Counseling") {
+		t.Errorf("the link answers %d", w.Code)
+	}
+	w := stranger(m + "/proof.zip")
+	if r, err := binder.Verify(bytes.NewReader(w.Body.Bytes()), int64(w.Body.Len())); err != nil || !r.Held {
+		t.Errorf("the file behind the link does not hold: %v %v", err, r.Findings)
+	}
+	if w := stranger(m + "/binder.html"); w.Code != http.StatusOK {
+		t.Errorf("its pages answer %d", w.Code)
+	}
+	for _, path := range []string{"/auditor/AAAAAAAAAAAAAAAAAAAAAAAAAA", m + "/../../proof", m + "/no-such.html", "/proof"} {
+		if w := stranger(path); w.Code == http.StatusOK {
+			t.Errorf("a stranger reads %s", path)
+		}
+	}
+	p.now = p.now.AddDate(0, 0, 15)
+	if w := stranger(m); w.Code != http.StatusNotFound {
+		t.Errorf("a day after its end the link answers %d", w.Code)
+	}
+}
+
 // NIST's own schemas (public domain, see NOTICE).
 func TestOSCALIsValidAgainstNISTsSchemas(t *testing.T) {
 	p := newPractice(t)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,11 @@ func (c *Compliance) mount(m *web.Mux) {
 	m.Handle("GET /proof/binder/{made}", c.showMade, web.Owner)
 	m.Handle("GET /proof/binder/{made}/{page...}", c.readMade, web.Owner)
 	m.Handle("POST /proof/binder/{made}/take", c.takeMade, web.Owner)
+	m.Handle("POST /proof/binder/{made}/link", c.makeLink, web.Owner)
+	m.Handle("GET /proof/links", c.listLinks, web.Owner)
+	m.Handle("POST /proof/links/{link}/end", c.endLink, web.Owner)
+	m.Handle("GET /auditor/{token}", c.auditor, web.Anyone)
+	m.Handle("GET /auditor/{token}/{page...}", c.auditorReads, web.Anyone)
 }
 
 type proofPage struct {
@@ -224,18 +230,33 @@ func (c *Compliance) readMade(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	types := map[string]string{".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".json": "application/json", ".pdf": "application/pdf"}
 	for _, e := range m.entries {
-		if dot := strings.LastIndexByte(e.Name, '.'); e.Name == r.PathValue("page") && dot >= 0 && types[e.Name[dot:]] != "" {
+		if kind, ok := pageType(e.Name); ok && e.Name == r.PathValue("page") {
 			m.mu.Lock()
 			m.opened = m.opened || e.Name == binderEntry
 			m.mu.Unlock()
-			w.Header().Set("Content-Type", types[e.Name[dot:]])
+			w.Header().Set("Content-Type", kind)
 			_, err := w.Write(e.Data)
 			return err
 		}
 	}
 	return &web.Error{Status: http.StatusNotFound, Text: "There is no such page in this binder.", Back: "/proof/binder/" + m.ID}
+}
+
+// pageType is how a browser is told to read an entry; ok is false for what has none.
+func pageType(name string) (kind string, ok bool) {
+	kind, ok = map[string]string{".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".json": "application/json", ".pdf": "application/pdf"}[path.Ext(name)]
+	return kind, ok
+}
+
+// mayLeave tells whether the pages were opened and the sentence was confirmed.
+func (m *Made) mayLeave(r *http.Request) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.opened && r.PostFormValue("read") == "yes" {
+		return nil
+	}
+	return &web.Error{Status: http.StatusConflict, Text: "Nothing leaves before you have read it.", Fix: "Open the pages of this binder, read them and the sentence below, and tick the box.", Back: "/proof/binder/" + m.ID}
 }
 
 // takeMade hands a binder over, after its pages were opened and the sentence was
@@ -245,11 +266,8 @@ func (c *Compliance) takeMade(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m.mu.Lock()
-	opened := m.opened
-	m.mu.Unlock()
-	if !opened || r.PostFormValue("read") != "yes" {
-		return &web.Error{Status: http.StatusConflict, Text: "Nothing leaves before you have read it.", Fix: "Open the pages of this binder, read them and the sentence below, and tick the box.", Back: "/proof/binder/" + m.ID}
+	if err := m.mayLeave(r); err != nil {
+		return err
 	}
 	hash := sha256.Sum256(m.Bundle)
 	err = c.DB.Update(r.Context(), func(tx *store.Tx) error {
