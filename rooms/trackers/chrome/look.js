@@ -14,7 +14,8 @@ globalThis.qr ??= (() => {
 		for (let el; (el = it.nextNode()) && budget.n-- > 0;) if (el.shadowRoot) roots(el.shadowRoot, all, budget);
 		return all;
 	};
-	const every = (css) => documents().flatMap((d) => d.documentElement ? roots(d).flatMap((r) => [...r.querySelectorAll(css)]) : []);
+	const most = 1500; // of anything on one page: some have 10,000 links
+	const every = (css) => documents().flatMap((d) => d.documentElement ? roots(d).flatMap((r) => [...r.querySelectorAll(css)].slice(0, most)) : []).slice(0, 2 * most);
 	const shown = (el) => {
 		const r = el.getBoundingClientRect();
 		if (r.width < 2 || r.height < 2) return false;
@@ -65,7 +66,7 @@ globalThis.qr ??= (() => {
 		facts() {
 			const scripted = every('[onclick*=location],[data-href],[data-url]').slice(0, 200).map((b) => ({ to: b.dataset.href ?? b.dataset.url ?? /location[^'"]*['"]([^'"]+)['"]/.exec(b.getAttribute('onclick') ?? '')?.[1], text: text(b) }))
 				.flatMap((b) => { try { return b.to ? [{ url: new URL(b.to, location.href).href, text: b.text }] : []; } catch { return []; } });
-			const links = every('a[href],area[href]').slice(0, 3000).map((a) => ({ url: a.href, text: (words(a) || a.getAttribute('aria-label') || '').slice(0, 80) })).concat(scripted).filter((l) => /^https?:/.test(l.url));
+			const links = every('a[href],area[href]').map((a) => ({ url: a.href, text: (words(a) || a.getAttribute('aria-label') || '').slice(0, 80) })).concat(scripted).filter((l) => /^https?:/.test(l.url));
 			const forms = every('form').slice(0, 50).map((f) => ({ action: f.getAttribute('action') ? f.action + '' : '', method: f.method, fields: f.elements.length, personal: !!f.querySelector('input[type=email],input[type=tel],textarea,input[name*=name i],input[name*=mail i],input[name*=phone i]'), label: (f.getAttribute('aria-label') || f.id || f.name || '') + '' }));
 			return { title: document.title, lang: document.documentElement?.lang ?? '', url: location.href, links, forms, text: words(document.body).slice(0, 4000), password: every('input[type=password]').some(shown),
 				captcha: every('iframe[src*=recaptcha],iframe[src*=hcaptcha],iframe[src*="challenges.cloudflare"],.g-recaptcha,.h-captcha,.cf-turnstile').length > 0,
