@@ -34,7 +34,7 @@ func (i *Identity) evidence(ctx context.Context) iter.Seq2[layer.Evidence, error
 				Page: "/people", Fix: "Ask whoever looks after the server to bring back the newest backup", Minutes: 30}, nil)
 			return
 		}
-		for _, look := range []func(context.Context, *seal.Roster) (layer.Evidence, error){i.doorsEvidence, i.kitEvidence, i.holdersEvidence, i.overdueEvidence, i.joiningEvidence, i.reviewEvidence} {
+		for _, look := range []func(context.Context, *seal.Roster) (layer.Evidence, error){i.doorsEvidence, i.kitEvidence, i.rehearsedEvidence, i.holdersEvidence, i.overdueEvidence, i.joiningEvidence, i.reviewEvidence} {
 			e, err := look(ctx, roster)
 			e.Place = layer.People
 			if e.Seen.IsZero() { // it was looked at now

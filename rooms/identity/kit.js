@@ -127,6 +127,11 @@ acts['kit-finish'] = async (f) => {
 
 // ---- The rehearsal: everything that is sealed to the kit is opened, here
 
+acts['code-rehearse'] = async (f) => {
+	const secret = await readCode('personal', field(f, 'code')), question = await ask('/code/begin');
+	await ask('/rehearse/code', { ceremony: question.ceremony, box: await sealTo(question, join(await part(secret, 'auth'), await part(secret, 'kek'))) });
+	leave(f);
+};
 acts['kit-rehearse'] = async (f) => {
 	const { begun, keys, nonce } = await opened(f, '/rehearse/kit/begin');
 	const all = await openAll(f, keys, begun.practice, begun.boxes ?? []);

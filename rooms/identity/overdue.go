@@ -100,6 +100,17 @@ func (m *marks) follow(chain []seal.Signed) error {
 	return nil
 }
 
+// signedAt is when an entry was signed, as its signer's clock said.
+func signedAt(s seal.Signed) (time.Time, error) {
+	var e struct {
+		At int64 `json:"at"`
+	}
+	if err := json.Unmarshal(s.Body, &e); err != nil {
+		return time.Time{}, fmt.Errorf("read a roster entry: %w", err)
+	}
+	return time.UnixMilli(e.At), nil
+}
+
 // carriedOut notes a leaving that was planned: its keys are as old as the plan.
 func (m *marks) carriedOut(plan seal.Signed, number uint64) error {
 	var e seal.Entry
