@@ -106,7 +106,7 @@ acts['kit-show'] = async (f) => {
 	held = { keys, practice: begun.practice, pass: answer.pass };
 	const next = document.getElementById('kit-next'), who = next.querySelector('select');
 	who.replaceChildren(...answer.owners.map((o) => new Option(o.name, o.id)));
-	f.closest('section').hidden = true;
+	f.closest('[data-typed]').hidden = true;
 	next.hidden = false;
 	next.querySelector('h2').focus();
 };
