@@ -16,6 +16,8 @@ import (
 	"quietroom/ground/store"
 	"quietroom/ground/web"
 	"quietroom/layer"
+	"quietroom/rooms/backup"
+	"quietroom/rooms/backup/restic"
 )
 
 // demoOptions are the words of `quietroom demo`.
@@ -24,6 +26,7 @@ type demoOptions struct {
 	patients           int
 	seed               uint64
 	noServe, json      bool
+	places             bool
 }
 
 // demoResult is what `quietroom demo --json` prints.
@@ -43,6 +46,7 @@ func demoCommand(ctx context.Context, c *call) error {
 	c.flags.StringVar(&o.listen, "listen", "localhost:8470", "where it is served")
 	c.flags.BoolVar(&o.noServe, "no-serve", false, "end after the drills")
 	c.flags.BoolVar(&o.json, "json", false, "print one JSON document and nothing else on standard output")
+	c.flags.BoolVar(&o.places, "places", true, "make two folders beside the house for its backups, where restic is there")
 	words, err := c.parse()
 	if err != nil {
 		return err
@@ -98,6 +102,11 @@ func (c *call) demo(ctx context.Context, o demoOptions) error {
 	}
 	result := demoResult{Dir: o.dir, Patients: o.patients, MadeMS: time.Since(began).Milliseconds()}
 	fmt.Fprintf(c.err, "Made a practice of 12 people and %s patients in %.1f s. Everyone in it is made up.\n", grouped(o.patients), time.Since(began).Seconds())
+	if o.places {
+		if err := c.demoPlaces(ctx, o.dir); err != nil {
+			return err
+		}
+	}
 	if result.Drills, err = c.runDrills(ctx, o.dir); err != nil {
 		return err
 	}
@@ -110,6 +119,45 @@ func (c *call) demo(ctx context.Context, o demoOptions) error {
 		return err
 	}
 	return c.serveDemo(ctx, o, codes)
+}
+
+// demoPlaces makes two folders for backups beside a made-up house, DIR.backups/one
+// and two, one of which plays the place out of the house. Those of an older demo
+// go; anything else that lies there stays, and there are none.
+func (c *call) demoPlaces(ctx context.Context, dir string) (err error) {
+	if _, err := (restic.Restic{}).Version(ctx); err != nil {
+		return nil // the drill says so
+	}
+	above := dir + ".backups"
+	const mark = "made-up"
+	if entries, err := os.ReadDir(above); err == nil && len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(above, mark)); err != nil {
+			fmt.Fprintf(c.err, "%s holds something of yours: the demo gets no places for backups.\n", above)
+			return nil
+		}
+		if err := os.RemoveAll(above); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(above, 0o700); err != nil {
+		return err
+	}
+	if err := writeFile(above, mark, []byte("Backups of a made-up practice. The next demo removes them.\n")); err != nil {
+		return err
+	}
+	h, err := openHouse(ctx, dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	tried := make(chan error, 2)
+	for i, name := range []string{"one", "two"} {
+		go func() {
+			_, _, err := h.backup.AddTarget(ctx, backup.Target{Kind: backup.Folder, Name: capital(name), Place: filepath.Join(above, name), Outside: i == 1})
+			tried <- err
+		}()
+	}
+	return errors.Join(<-tried, <-tried)
 }
 
 // today is the day the practice is made for: the same all day, so that a second

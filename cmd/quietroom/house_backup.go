@@ -49,7 +49,7 @@ func (h *house) newBackup(kept seal.Key) *backup.Backup {
 		Check: func(ctx context.Context, dir string, m backup.Manifest, erased []id.Patient, look func(*store.DB) error) (backup.Checked, error) {
 			return makeHouse(ctx, dir, "house.db", m, erased, look)
 		},
-		Keys: triedKeys{h.vault},
+		SameDisk: sameDisk, Keys: triedKeys{h.vault},
 		Owners: func(ctx context.Context) (owners []id.Person) {
 			if r, err := h.identity.Roster(ctx); err == nil {
 				for _, name := range r.People() {

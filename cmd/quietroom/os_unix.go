@@ -25,6 +25,13 @@ func freeSpace(dir string) (int64, error) {
 	return int64(s.Bavail) * int64(s.Bsize), err
 }
 
+// sameDisk tells whether two folders lie on one file system; false where one is
+// not there.
+func sameDisk(a, b string) bool {
+	var x, y unix.Stat_t
+	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
+}
+
 // harden keeps keys out of core dumps: the process writes none.
 func harden() {
 	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})

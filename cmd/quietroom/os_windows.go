@@ -1,6 +1,11 @@
 package main
 
-import "golang.org/x/sys/windows"
+import (
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/windows"
+)
 
 func syncDir(string) error { return nil } // Windows makes a rename durable by itself
 
@@ -13,6 +18,11 @@ func freeSpace(dir string) (int64, error) {
 	var free uint64
 	err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
 	return int64(free), err
+}
+
+// sameDisk tells whether two folders lie on one volume.
+func sameDisk(a, b string) bool {
+	return strings.EqualFold(filepath.VolumeName(a), filepath.VolumeName(b))
 }
 
 func harden() {}

@@ -80,3 +80,18 @@ func minTime(a, b time.Time) time.Time {
 	}
 	return b
 }
+
+// warn tells every owner that somebody changed where backups go, or how long they
+// are kept: with a stolen session it is the first thing to do before an extortion.
+func (b *Backup) warn(ctx context.Context, tx *store.Tx, text string) error {
+	if b.Notify == nil || b.Owners == nil || b.MadeUp {
+		return nil
+	}
+	for _, p := range b.Owners(ctx) {
+		n := layer.Notice{To: p, Subject: "Backups were changed", Text: text + "\n\nIf that was not you or a colleague, look at it today.", Link: "/backups"}
+		if err := b.Notify(ctx, tx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -71,6 +71,7 @@ type Config struct {
 	Person   func(context.Context) string                                                                                        // the name of who acts, for what is somebody's word
 	Keys     Keys                                                                                                                // the vault. Optional
 	Fresh    Fresh                                                                                                               // the installation, while nobody has founded a practice in it. Optional
+	SameDisk func(a, b string) bool                                                                                              // tells whether two folders lie on one disk. Optional
 	Notify   func(context.Context, *store.Tx, layer.Notice) error                                                                // sends a notice. Optional
 	Owners   func(context.Context) []id.Person                                                                                   // whom an alarm goes to
 	TeamName func(context.Context, id.Team) string                                                                               // as people read it. Optional

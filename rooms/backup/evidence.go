@@ -249,7 +249,7 @@ func grouped(n int) string {
 // places: two at least, one of them out of the house, none of them dead.
 func (b *Backup) places(s standing) layer.Evidence {
 	e := layer.Evidence{Claim: "backup.targets", State: layer.Safe}
-	outside, waiting := 0, ""
+	outside, waiting, near, keeps := 0, "", "", false
 	var dead []string
 	for _, t := range s.targets {
 		if t.Outside && b.takes(t) {
@@ -258,6 +258,10 @@ func (b *Backup) places(s standing) layer.Evidence {
 		if !b.takes(t) {
 			waiting = t.Name
 		}
+		if t.Kind == Folder && !b.MadeUp && b.SameDisk != nil && b.SameDisk(b.Dir, t.Place) {
+			near = t.Name
+		}
+		keeps = keeps || !t.Expires || t.Lock > 0
 		if f, ok := s.failing[t.ID]; ok && s.now.Sub(f.Since) > time.Hour {
 			dead = append(dead, fmt.Sprintf("%s: %s, since %s", t.Name, f.Said, strings.TrimSuffix(web.Age(s.now, f.Since), " ago")))
 		}
@@ -270,6 +274,9 @@ func (b *Backup) places(s standing) layer.Evidence {
 	case waiting != "":
 		e.State, e.Minutes, e.Fix = layer.NeedsYou, 3, "Write down the agreement"
 		e.Text = waiting + " gets no backups yet: nobody has written down the agreement with whoever keeps it."
+	case near != "":
+		e.State, e.Minutes, e.Fix = layer.NeedsYou, 10, "Choose another disk"
+		e.Text = near + " lies on the same disk as the practice. A dead disk takes both."
 	case len(s.targets) < 2:
 		e.State, e.Minutes, e.Fix = layer.NeedsYou, 5, "Add a second place"
 		e.Text = "All backups lie at one place. What takes that place takes them all."
@@ -278,6 +285,9 @@ func (b *Backup) places(s standing) layer.Evidence {
 		e.Text = "All backups lie in the building. A fire or a thief takes them with the server."
 	default:
 		e.Text = fmt.Sprintf("Backups lie at %d places, %d of them out of the house.", len(s.targets), outside)
+		if !keeps {
+			e.Why = "Whoever takes over this server can remove what lies at all of them, except on a disk that is unplugged meanwhile. A place that only adds, or a bucket with object lock, keeps what it has."
+		}
 		if slices.ContainsFunc(s.targets, func(t Target) bool { return !t.Expires }) {
 			e.Why = "At one of them nothing can be removed, also not by whoever takes over this server."
 		}

@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"quietroom/ground/id"
@@ -93,5 +95,37 @@ func TestEveryPageLooksRightInABrowser(t *testing.T) {
 		for name, path := range map[string]string{"backups": "/backups", "new": "/backups/new?kind=sftp", "sheet": "/backups/sheet", "plan": "/backups/plan"} {
 			tab.EveryWay(url+path, scene+"-"+name, pictures)
 		}
+	}
+}
+
+// TestThePlanPrintsOnTwoSheets: as it is with places, a proof and an exercise.
+func TestThePlanPrintsOnTwoSheets(t *testing.T) {
+	tab := webtest.Browser(t)
+	b, mux := room(t)
+	filled(t, b)
+	if err := b.exercise(t.Context(), "Dana", "25 minutes; the second place on the sheet was out of date, and the new laptop had no restic yet."); err != nil {
+		t.Fatal(err)
+	}
+	url := webtest.Serve(t, mux)
+	var pdf []byte
+	if err := chromedp.Do(tab.Context(), chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, network.SetCookie, network.SetCookieParams{URL: url, Name: web.SessionCookie, Value: "x", Path: "/", Secure: new(true), HTTPOnly: new(true), SameSite: network.CookieSameSiteStrict})
+		return err
+	})); err != nil {
+		t.Fatal(err)
+	}
+	tab.Go(url + "/backups/plan")
+	if err := chromedp.Do(tab.Context(), chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		r, err := chromedp.Call(ctx, page.PrintToPDF, page.PrintToPDFParams{PaperWidth: 8.5, PaperHeight: 11})
+		pdf = r.Data
+		return err
+	})); err != nil {
+		t.Fatal(err)
+	}
+	if sheets := len(regexp.MustCompile(`/Type\s*/Page\b[^s]`).FindAll(pdf, -1)); sheets < 1 || sheets > 2 {
+		t.Errorf("the plan prints on %d sheets, want 1 or 2", sheets)
+	}
+	if p := os.Getenv("QUIETROOM_PICTURES"); p != "" {
+		os.WriteFile(filepath.Join(p, "plan.pdf"), pdf, 0o600)
 	}
 }

@@ -1,8 +1,12 @@
 package backup
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +14,8 @@ import (
 
 	"quietroom/ground/id"
 	"quietroom/ground/seal"
+	"quietroom/ground/store"
+	"quietroom/layer"
 	"quietroom/rooms/backup/restic"
 )
 
@@ -220,5 +226,39 @@ func TestTheNewestCopyOfFoldersStays(t *testing.T) {
 	list = append(list, restic.Snapshot{ID: "keys", Time: noon.Add(-100 * day), Tags: []string{"pair-X", "facts-1"}})
 	if got := oldFolders(list, noon); !slices.Equal(got, []string{"60", "200"}) && !slices.Equal(got, []string{"200", "60"}) {
 		t.Fatalf("gone: %v", got)
+	}
+}
+
+// TestCarelessAndUnkindChangesAreSeen: a link that leads into the house, a place
+// on the house's own disk, and somebody who changes how long backups are kept.
+func TestCarelessAndUnkindChangesAreSeen(t *testing.T) {
+	b, _ := room(t)
+	link := filepath.Join(t.TempDir(), "usb")
+	if err := os.Symlink(b.Dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.insideHouse(Target{Kind: Folder, Place: filepath.Join(link, "backups")}); err == nil {
+		t.Error("a place that leads into the house by a link is taken")
+	}
+	var sent []layer.Notice
+	b.Notify = func(_ context.Context, _ *store.Tx, n layer.Notice) error { sent = append(sent, n); return nil }
+	b.Owners = func(context.Context) []id.Person { return []id.Person{"DANA"} }
+	if err := b.SetSchedule(t.Context(), 10_080, "every year for one year"); err == nil && len(sent) == 0 {
+		t.Error("nobody hears that backups are now kept for less")
+	}
+	filled(t, b)
+	b.SameDisk = func(_, place string) bool { return place == "/mnt/usb/quietroom" }
+	s, err := b.standing(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.failing, s.targets = nil, s.targets[:2]
+	if e := b.places(s); e.State != layer.NeedsYou || !strings.Contains(e.Text, "same disk") {
+		t.Errorf("%v: %s", e.State, e.Text)
+	}
+	b.SameDisk = nil
+	s.targets[0].Expires, s.targets[1].Expires = true, true
+	if e := b.places(s); !strings.Contains(e.Why, "takes over this server") {
+		t.Errorf("that all can be removed is not said: %s", e.Why)
 	}
 }

@@ -227,11 +227,22 @@ func (b *Backup) insideHouse(t Target) error {
 	if t.Kind != Folder {
 		return nil
 	}
-	rel, err := filepath.Rel(b.Dir, t.Place)
+	rel, err := filepath.Rel(really(b.Dir), really(t.Place))
 	if err == nil && filepath.IsLocal(rel) {
 		return &web.Error{Status: http.StatusUnprocessableEntity, Text: "This folder lies in the house itself: what takes the house takes the backup with it.", Fix: "Choose another disk."}
 	}
 	return nil
+}
+
+// really follows links, as far as a path is there.
+func really(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if up := filepath.Dir(path); up != path {
+		return filepath.Join(really(up), filepath.Base(path))
+	}
+	return path
 }
 
 func openOrMake(ctx context.Context, engine restic.Restic, repo restic.Repo) error {
@@ -349,7 +360,14 @@ func (b *Backup) writeTarget(ctx context.Context, tx *store.Tx, t Target) error 
 
 // RemoveTarget forgets a place. What lies there stays there: its keys expire no more.
 func (b *Backup) RemoveTarget(ctx context.Context, target string) error {
+	t, err := b.Target(ctx, target)
+	if err != nil {
+		return err
+	}
 	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := b.warn(ctx, tx, t.Name+" gets no backups any more. What lies there stays there."); err != nil {
+			return err
+		}
 		for _, q := range []string{`DELETE FROM backup_targets WHERE target = $1`, `DELETE FROM backup_failed WHERE target = $1`, `DELETE FROM backup_saved WHERE target = $1`} {
 			if _, err := tx.ExecContext(ctx, q, target); err != nil {
 				return fmt.Errorf("remove target: %w", err)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"quietroom/ground/id"
+	"quietroom/ground/ledger"
 	"quietroom/ground/store"
 	"quietroom/ground/web"
 )
@@ -90,7 +92,15 @@ func (b *Backup) SetSchedule(ctx context.Context, everyMinutes int, keep string)
 	if _, err := ParseKeep(keep); err != nil {
 		return err
 	}
-	return b.change(ctx, func(s *Settings) { s.EveryMinutes, s.Keep = everyMinutes, keep })
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := changeIn(ctx, tx, func(s *Settings) { s.EveryMinutes, s.Keep = everyMinutes, keep }); err != nil {
+			return err
+		}
+		if err := b.warn(ctx, tx, "Backups are now made every "+web.Minutes(everyMinutes)+" and kept: "+keep+"."); err != nil {
+			return err
+		}
+		return ledger.Append(ctx, tx, ledger.Fact{At: b.Now(), Actor: id.From(ctx), Kind: "backup.schedule-changed"})
+	})
 }
 
 // Rule keeps one state of each Every, for as long as For.
