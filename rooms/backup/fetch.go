@@ -54,43 +54,41 @@ func lookAround(ctx context.Context, engine engineOf, password string, targets [
 	by := map[string]*state{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for _, t := range targets {
-		wg.Go(func() {
-			for _, stream := range []Stream{Records, Wraps} {
-				list, err := engine(t).Snapshots(ctx, t.repo(stream, password))
-				mu.Lock()
-				if err != nil && !(stream == Wraps && errors.Is(err, restic.ErrNone)) {
-					l.silent[t.Name] = err
-				}
-				for _, s := range list {
-					pair, facts := pairOf(s)
-					w := where{t, s.ID, s.Time}
-					if stream == Wraps && ofFolders(s) {
-						l.folder = append(l.folder, w)
-					}
-					if pair == "" {
-						continue
-					}
-					st := by[pair]
-					if st == nil {
-						st = &state{pair: pair, facts: facts, at: s.Time}
-						by[pair] = st
-					}
-					if stream == Records {
-						st.records = append(st.records, w)
-					} else {
-						st.wraps = append(st.wraps, w)
-					}
-					if n, ok := l.newest[t.ID]; !ok || s.Time.After(n.at) {
-						l.newest[t.ID] = w
-					}
-				}
-				mu.Unlock()
-				if err != nil {
-					return
-				}
+	look := func(t Target, stream Stream) {
+		list, err := engine(t).Snapshots(ctx, t.repo(stream, password))
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil && !(stream == Wraps && errors.Is(err, restic.ErrNone)) {
+			l.silent[t.Name] = err
+		}
+		for _, s := range list {
+			pair, facts := pairOf(s)
+			w := where{t, s.ID, s.Time}
+			if stream == Wraps && ofFolders(s) {
+				l.folder = append(l.folder, w)
 			}
-		})
+			if pair == "" {
+				continue
+			}
+			st := by[pair]
+			if st == nil {
+				st = &state{pair: pair, facts: facts, at: s.Time}
+				by[pair] = st
+			}
+			if stream == Records {
+				st.records = append(st.records, w)
+			} else {
+				st.wraps = append(st.wraps, w)
+			}
+			if n, ok := l.newest[t.ID]; !ok || s.Time.After(n.at) {
+				l.newest[t.ID] = w
+			}
+		}
+	}
+	for _, t := range targets {
+		for _, stream := range []Stream{Records, Wraps} {
+			wg.Go(func() { look(t, stream) })
+		}
 	}
 	wg.Wait()
 	for _, s := range by {

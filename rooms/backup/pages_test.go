@@ -103,7 +103,10 @@ func TestThePlanPrintsOnTwoSheets(t *testing.T) {
 	tab := webtest.Browser(t)
 	b, mux := room(t)
 	filled(t, b)
-	if err := b.exercise(t.Context(), "Dana", "25 minutes; the second place on the sheet was out of date, and the new laptop had no restic yet."); err != nil {
+	err := b.change(t.Context(), func(s *Settings) {
+		s.Exercised, s.ExercisedBy, s.ExerciseSaid = noon, "Dana", "25 minutes; the second place on the sheet was out of date, and the new laptop had no restic yet."
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	url := webtest.Serve(t, mux)

@@ -137,6 +137,15 @@ func BringBack(ctx context.Context, o Order) (r Report, err error) {
 	if len(l.states) == 0 {
 		return r, noStates(l)
 	}
+	// The lists of the erased are read meanwhile; both only read the places.
+	var lists map[string][]byte
+	read := make(chan struct{})
+	reading, stop := context.WithCancel(ctx)
+	go func() {
+		defer close(read)
+		lists = tombstonesAround(reading, engine, o.Sheet.Password, o.Sheet.Targets)
+	}()
+	defer func() { stop(); <-read }()
 	coming := o.coming()
 	var f fetched
 	found := false
@@ -187,7 +196,8 @@ func BringBack(ctx context.Context, o Order) (r Report, err error) {
 		return r, err
 	}
 	o.Step("Reading the lists of the erased")
-	erased, findings := union(secret, f.Practice, tombstonesAround(ctx, engine, o.Sheet.Password, o.Sheet.Targets))
+	<-read
+	erased, findings := union(secret, f.Practice, lists)
 	if o.Forgetful {
 		erased = nil
 	}
