@@ -8,7 +8,7 @@ import (
 // Mapping says which claims of the rooms show a control.
 type Mapping struct {
 	Control string   `yaml:"control"`
-	Claims  []string `yaml:"claims"` // "room.claim", or "room.*" for all of a room
+	Claims  []string `yaml:"claims"` // "room.claim", "room.*" for all of a room, "room.claim?" if it is not missed
 }
 
 // Practice is one of the recognized security practices of HHS 405(d), which HHS
@@ -33,8 +33,13 @@ func Claims(control string) (claims []string, ok bool) {
 	return all().mapping[i].Claims, true
 }
 
+// Optional tells whether a claim is made only when something is wrong, so that
+// nobody misses it.
+func Optional(asked string) bool { return strings.HasSuffix(asked, "?") }
+
 // Shows tells whether a claim is the one that a mapping asks for.
 func Shows(asked, claim string) bool {
+	asked = strings.TrimSuffix(asked, "?")
 	if room, every := strings.CutSuffix(asked, "*"); every {
 		return strings.HasPrefix(claim, room) && claim != room
 	}

@@ -105,7 +105,7 @@ func stand(control law.Control, seen []layer.Evidence, s *Said, now time.Time) S
 			st.Parts = append(st.Parts, Part{Asked: a, Evidence: at, Stale: at.State != e.State})
 			st.State = worse(st.State, at.State)
 		}
-		if !found {
+		if !found && !law.Optional(a) {
 			st.Parts = append(st.Parts, Part{Asked: a, Missing: true})
 			st.State = worse(st.State, layer.NotKnown)
 		}
