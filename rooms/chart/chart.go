@@ -32,6 +32,11 @@ type Vault interface {
 	Search(ctx context.Context, text string, limit int) (layer.Found, error)
 	Open(ctx context.Context, p id.Patient, part string) (layer.Compartment, error)
 	Begin(ctx context.Context) (layer.Batch, error)
+	// Caseload lists the acting person's own patients that fit; gate is what the
+	// vault's gate is asked for.
+	Caseload(ctx context.Context, gate string, fits func(layer.Line) bool, limit int) (layer.Found, error)
+	// OpenEmergency is Open for a patient in one's own care, whatever the device's health.
+	OpenEmergency(ctx context.Context, p id.Patient, part string) (layer.Compartment, error)
 }
 
 // People knows who works in the practice.

@@ -624,7 +624,7 @@ func FuzzAFileNameIsAlwaysOneSafeLine(f *testing.F) {
 func TestEveryPageIsForSignedPeopleOnly(t *testing.T) {
 	h := newHouse(t)
 	p := h.sam()
-	for _, path := range []string{"/patients", "/patients/new", page(p), page(p, "/edit"), page(p, "/all"), page(p, "/looked"), page(p, "/notes/new")} {
+	for _, path := range []string{"/patients", "/patients/new", page(p), page(p, "/edit"), page(p, "/all"), page(p, "/looked"), page(p, "/notes/new"), "/emergency", page(p, "/emergency")} {
 		w := h.send(httptest.NewRequest("GET", path, nil))
 		if w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/unlock") {
 			t.Errorf("%s answered %d to nobody", path, w.Code)

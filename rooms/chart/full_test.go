@@ -99,6 +99,8 @@ func fullHouse(t testing.TB) (h *house, pages []fullPage) {
 		{"new", "rivera", "GET", "/patients/new", nil, 200},
 		{"twin", "rivera", "POST", "/patients/new", twin, 409},
 		{"chart", "rivera", "GET", page(p), nil, 200},
+		{"emergencies", "rivera", "GET", "/emergency", nil, 200},
+		{"emergency", "rivera", "GET", page(p, "/emergency"), nil, 200},
 		{"chart-desk", "desk", "GET", page(p), nil, 200},
 		{"all", "rivera", "GET", page(p, "/all"), nil, 200},
 		{"looked", "rivera", "GET", page(p, "/looked"), nil, 200},

@@ -149,6 +149,9 @@ func deed(f ledger.Fact, in folder) string {
 	case "glass.broken":
 		return "broke the glass"
 	case "vault.opened":
+		if f.Reason == layer.GateEmergency {
+			return "opened the emergency card"
+		}
 		return "opened " + part
 	case "vault.refused":
 		if f.Reason == "changed" {

@@ -14,11 +14,17 @@ const maxUpload = 2<<30 + 1<<20
 
 func (c *Chart) mount(m *web.Mux) {
 	m.Nav(web.NavItem{Key: "patients", Text: "Patients", Path: "/patients"})
+	m.Foot(web.NavItem{Key: "emergency", Text: "Emergency cards", Path: "/emergency"})
 	m.Script("note.js", noteScript)
 	for pattern, h := range map[string]web.Handler{
 		"GET /patients":                              c.showList,
 		"GET /patients/find":                         c.backToList, // after a lock, or a reload
 		"POST /patients/find":                        c.find,
+		"GET /emergency":                             c.showCaseload,
+		"POST /emergency":                            c.findInCaseload,
+		"GET /patients/{patient}/emergency":          c.showEmergency,
+		"GET /patients/{patient}/where":              c.backToChart, // after a lock
+		"POST /patients/{patient}/where":             c.keepWhere,
 		"GET /patients/new":                          c.showAdmit,
 		"POST /patients/new":                         c.admit,
 		"GET /patients/{patient}":                    c.showChart,

@@ -28,6 +28,7 @@ type chartPage struct {
 	Next     time.Time
 	Safe     safePage
 	Numbers  []layer.Number
+	Own      bool    // a team of the person cares for the patient
 	Closed   *closed // why notes and files are not shown
 	Glass    *broken // they are shown in an emergency
 	Forms    []form
@@ -130,6 +131,7 @@ func (c *Chart) chart(r *http.Request, most int) (page chartPage, err error) {
 		return page, err
 	}
 	page = c.who(p, card, teams)
+	page.Own = outside(card, teams) == nil
 	page.Closed, page.Glass = c.shut(ctx, p, card, teams)
 	var f folder
 	if page.Closed == nil {

@@ -12,16 +12,17 @@ import (
 
 // Caseload returns what lists show of the acting person's own patients, those
 // whom a care team of the person cares for, as far as fits says so; in order of
-// names, at most limit. It looks through the sealed directory and opens no
+// names, at most limit. gate is what the gate is asked for: a compartment, or
+// layer.GateEmergency. It looks through the sealed directory and opens no
 // compartment. Like a search it appends one fact with the number shown, and a
 // sealed list of whom.
-func (v *Vault) Caseload(ctx context.Context, fits func(Line) bool, limit int) (Found, error) {
+func (v *Vault) Caseload(ctx context.Context, gate string, fits func(Line) bool, limit int) (Found, error) {
 	all, err := v.teams(ctx)
 	if err != nil {
 		return Found{}, err
 	}
 	if v.Gate != nil {
-		if err := v.Gate.MayOpen(ctx, id.From(ctx), Identity); err != nil {
+		if err := v.Gate.MayOpen(ctx, id.From(ctx), gate); err != nil {
 			return Found{}, err
 		}
 	}

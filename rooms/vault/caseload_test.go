@@ -54,7 +54,7 @@ func TestACaseloadIsOnesOwnPatientsAndCostsOneFact(t *testing.T) {
 		t.Helper()
 		h.now = h.now.Add(time.Hour)
 		before, opened := h.kinds(t, "vault.searched", ""), h.kinds(t, "vault.opened", "")
-		f, err := h.Caseload(h.jo, coming, 100)
+		f, err := h.Caseload(h.jo, Identity, coming, 100)
 		if err != nil || f.Total != 1 || f.All != 3 || f.Lines[0].Patient != mine || !reflect.DeepEqual(f.Lines[0].Times, times) {
 			t.Fatalf("%s: %+v, %v", when, f, err)
 		}
@@ -66,10 +66,10 @@ func TestACaseloadIsOnesOwnPatientsAndCostsOneFact(t *testing.T) {
 		}
 	}
 	check("fresh")
-	if f, err := h.Caseload(h.jo, func(Line) bool { return true }, 1); err != nil || f.Total != 2 || len(f.Lines) != 1 || f.Lines[0].Name != "Aldridge" {
+	if f, err := h.Caseload(h.jo, Identity, func(Line) bool { return true }, 1); err != nil || f.Total != 2 || len(f.Lines) != 1 || f.Lines[0].Name != "Aldridge" {
 		t.Fatalf("the first of a caseload: %+v, %v", f, err)
 	}
-	if f, err := h.Caseload(h.desk, coming, 100); err != nil || f.Total != 0 {
+	if f, err := h.Caseload(h.desk, Identity, coming, 100); err != nil || f.Total != 0 {
 		t.Fatalf("the front desk has a caseload of %d: %v", f.Total, err)
 	}
 	h.dir.owed = true
@@ -123,8 +123,10 @@ func TestTheEmergencyCardOpensAtAClosedGateForOnesOwnPatientsOnly(t *testing.T) 
 		t.Errorf("%d facts say that it was an emergency, want 1", n)
 	}
 	for who, ctx := range map[string]context.Context{"another clinician": h.ana, "the front desk": h.desk} {
-		if _, err := h.OpenEmergency(ctx, p, Chart); !errors.Is(err, ErrNotYours) {
-			t.Errorf("%s: %v", who, err)
+		for _, part := range []string{Chart, Identity} {
+			if _, err := h.OpenEmergency(ctx, p, part); !errors.Is(err, ErrNotYours) {
+				t.Errorf("%s, %s: %v", who, part, err)
+			}
 		}
 	}
 	h.Gate = shutGate{}
@@ -156,7 +158,7 @@ func BenchmarkACaseloadOfThirtyAmongThirtyThousand(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		f, err := h.Caseload(h.jo, func(l Line) bool { return len(l.Times) > 0 }, 100)
+		f, err := h.Caseload(h.jo, Identity, func(l Line) bool { return len(l.Times) > 0 }, 100)
 		if err != nil || f.Total != 33 {
 			b.Fatal(f.Total, err)
 		}

@@ -66,9 +66,9 @@ func (v *Vault) enter(ctx context.Context, p id.Patient, part, why string) (*Com
 	gate := part
 	if why != "" {
 		gate = why
-		if c.glass || !slices.ContainsFunc(c.ring.care, func(s share) bool { return all.mine(s.Team) }) && part != Identity {
+		if err := c.ownCare(ctx); err != nil {
 			c.Close()
-			return nil, v.refused(ctx, p, part, ErrNotYours)
+			return nil, v.refused(ctx, p, part, err)
 		}
 	}
 	if v.Gate != nil {
@@ -78,6 +78,27 @@ func (v *Vault) enter(ctx context.Context, p id.Patient, part, why string) (*Com
 		}
 	}
 	return c, v.recordOpening(ctx, c)
+}
+
+// ownCare tells whether a care team of the acting person cares for the patient:
+// ErrNotYours if not. Who may know names holds the identity key of everybody, so
+// there the sealed card says who cares.
+func (c *Compartment) ownCare(ctx context.Context) error {
+	var care []id.Team
+	for _, s := range c.ring.care {
+		care = append(care, s.Team)
+	}
+	if c.ring.part == Identity {
+		card, _, err := c.Card(ctx)
+		if err != nil {
+			return err
+		}
+		care = card.Care
+	}
+	if c.glass || !slices.ContainsFunc(care, c.teams.mine) {
+		return ErrNotYours
+	}
+	return nil
 }
 
 // load opens the keys, and reads what the ledger knows of the patient.
