@@ -86,6 +86,15 @@ func (r reports) boxes() (all []imap.Box) {
 	return all
 }
 
+// Anybody can write any sender into a message, so that what comes by mail is
+// bounded: a day's worth from one person, and less from all strangers together.
+const (
+	mostOne       = 50
+	mostStrangers = 20
+)
+
+var errFlood = errors.New("more reports came by mail within a day than are taken; the rest waits until tomorrow")
+
 // forwarded takes in a message that came to the report address.
 func (t *Training) forwarded(ctx context.Context, how, envelope string, raw []byte) error {
 	from := envelope
@@ -95,6 +104,13 @@ func (t *Training) forwarded(ctx context.Context, how, envelope string, raw []by
 	who, err := t.whose(ctx, from)
 	if err != nil {
 		return err
+	}
+	var today int
+	if err := t.DB.QueryRowContext(ctx, `SELECT COUNT(*) FROM training_reports WHERE person = $1 AND at > $2`, string(who), t.Now().Add(-24*time.Hour).UnixMilli()).Scan(&today); err != nil {
+		return fmt.Errorf("count today's reports: %w", err)
+	}
+	if today >= mostOne || who == "" && today >= mostStrangers {
+		return errFlood
 	}
 	_, err = t.intake(ctx, how, who, from, raw, "")
 	return err

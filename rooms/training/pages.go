@@ -267,6 +267,7 @@ type teamPage struct {
 	Day     string // proposed for what is given
 	Fault   string
 	Own     int
+	Chart   web.Bars // lessons done, by month
 }
 
 type teamRow struct {
@@ -291,6 +292,7 @@ func (t *Training) team(w http.ResponseWriter, r *http.Request, fault *web.Error
 	if err != nil {
 		return err
 	}
+	p.Chart = byMonth(done, t.Now().In(zone(s.settings.Zone)))
 	last := map[id.Person]*Certificate{}
 	for i := range done {
 		last[done[i].Person] = &done[i]
@@ -387,3 +389,24 @@ func (t *Training) setLesson(w http.ResponseWriter, r *http.Request) error {
 
 // Next is the step after this one.
 func (p stepPage) Next() int { return p.N + 1 }
+
+// byMonth counts lessons done in the last twelve months.
+func byMonth(done []Certificate, now time.Time) web.Bars {
+	b := web.Bars{Caption: "Lessons done, by month", Of: "Month", Unit: "Lessons"}
+	first := time.Date(now.Year(), now.Month()-11, 1, 0, 0, 0, 0, now.Location())
+	all := 0
+	for i := range 12 {
+		from := first.AddDate(0, i, 0)
+		n := 0
+		for _, c := range done {
+			if !c.At.Before(from) && c.At.Before(from.AddDate(0, 1, 0)) {
+				n++
+			}
+		}
+		all += n
+		b.Bars = append(b.Bars, web.Bar{Name: from.Format("2006-01"), Value: float64(n)})
+	}
+	b.Title = strconv.Itoa(all) + " lessons were done in twelve months"
+	b.From, b.To = b.Bars[0].Name, b.Bars[11].Name
+	return b
+}

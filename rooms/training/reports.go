@@ -187,17 +187,16 @@ func (t *Training) scanReports(ctx context.Context) error {
 	if t.Scanner == nil {
 		return nil
 	}
-	all, err := t.reports(ctx, `WHERE scan = '' AND message = '' ORDER BY at LIMIT 5`)
-	if err != nil {
-		return err
-	}
-	for _, r := range all {
-		if len(r.Raw) == 0 {
-			continue
+	for range 20 { // one in memory at a time
+		all, err := t.reports(ctx, `WHERE scan = '' AND message = '' ORDER BY at LIMIT 1`)
+		if err != nil || len(all) == 0 {
+			return err
 		}
-		said, err := t.Scanner.Scan(ctx, r.Raw)
-		if err != nil {
-			return nil // it is asked again
+		r, said := all[0], "nothing" // told in words only
+		if len(r.Raw) > 0 {
+			if said, err = t.Scanner.Scan(ctx, r.Raw); err != nil {
+				return nil // it is asked again
+			}
 		}
 		err = t.DB.Update(ctx, func(tx *store.Tx) error {
 			if err := tx.Send(ctx, `UPDATE training_reports SET scan = $2 WHERE report = $1`, r.ID, said); err != nil {
@@ -465,6 +464,38 @@ func (t *Training) row(by map[id.Person]Person, r report) reportRow {
 	return row
 }
 
+// rows are lines of the list. One message at a time is in memory: they may be large.
+func (t *Training) rows(ctx context.Context, by map[id.Person]Person, where string) (all []reportRow, err error) {
+	found, err := t.DB.QueryContext(ctx, `SELECT report FROM training_reports `+where)
+	if err != nil {
+		return nil, fmt.Errorf("list reports: %w", err)
+	}
+	defer found.Close()
+	var numbers []string
+	for found.Next() {
+		var n string
+		if err := found.Scan(&n); err != nil {
+			return nil, fmt.Errorf("list reports: %w", err)
+		}
+		numbers = append(numbers, n)
+	}
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("list reports: %w", err)
+	}
+	for _, n := range numbers {
+		one, err := t.reports(ctx, `WHERE report = $1`, n)
+		if err != nil {
+			return nil, err
+		}
+		if len(one) == 1 {
+			row := t.row(by, one[0])
+			row.Raw = nil
+			all = append(all, row)
+		}
+	}
+	return all, nil
+}
+
 func (t *Training) showReports(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	by, _, err := t.people(ctx)
@@ -478,12 +509,8 @@ func (t *Training) showReports(w http.ResponseWriter, r *http.Request) error {
 	p.Stored = p.Settings.Reports.Password != ""
 	p.Settings.Reports.Password = ""
 	for where, list := range map[string]*[]reportRow{`WHERE message = '' AND verdict = '' ORDER BY at LIMIT 40`: &p.Waiting, `WHERE message = '' AND verdict <> '' ORDER BY at DESC LIMIT 20`: &p.Decided} {
-		all, err := t.reports(ctx, where)
-		if err != nil {
+		if *list, err = t.rows(ctx, by, where); err != nil {
 			return err
-		}
-		for _, one := range all {
-			*list = append(*list, t.row(by, one))
 		}
 	}
 	if err := t.DB.QueryRowContext(ctx, `SELECT COUNT(*) FROM training_reports WHERE message <> ''`).Scan(&p.Practice); err != nil {
@@ -500,7 +527,7 @@ type triagePage struct {
 	Reads   bool // the house can read a mailbox, so it can remove
 }
 
-var scanWords = map[string]string{"": "The antivirus has not looked at it yet.", "clean": "The antivirus found nothing in it. That is no proof.", "malware": "The antivirus found malware in it. It stays held here, sealed, and is opened by nobody.", "not-known": "The antivirus could not say."}
+var scanWords = map[string]string{"": "The antivirus has not looked at it yet.", "clean": "The antivirus found nothing in it. That is no proof.", "malware": "The antivirus found malware in it. It stays held here, sealed, and is opened by nobody.", "not-known": "The antivirus could not say.", "nothing": "There was no message to scan."}
 
 func (t *Training) oneReport(r *http.Request) (report, error) {
 	number := r.PathValue("report")

@@ -160,6 +160,22 @@ func TestPracticeMessagesAreKnownHoweverTheyAreReported(t *testing.T) {
 	}
 }
 
+func TestAFloodOfReportsIsBounded(t *testing.T) {
+	h := newHouse(t, 2)
+	refused := 0
+	for i := range 30 {
+		if h.Forwarded(t.Context(), "smtp", fmt.Sprintf("From: x%d@elsewhere.example\r\nSubject: %d\r\n\r\nbuy\r\n", i, i)) != nil {
+			refused++
+		}
+	}
+	if refused != 10 || len(h.notices) != 0 {
+		t.Errorf("of 30 messages of strangers %d were refused, and %d answered", refused, len(h.notices))
+	}
+	if err := h.Forwarded(t.Context(), "smtp", forward(h.staff[1].Addresses[0], evil)); err != nil {
+		t.Errorf("a colleague's report is refused: %v", err)
+	}
+}
+
 func (h *house) number(p any) int {
 	for i, s := range h.staff {
 		if s.ID == p {
