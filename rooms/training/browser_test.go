@@ -80,6 +80,7 @@ func touch(t *testing.T, b *webtest.Tab) {
 // TestPeopleAndProgramsInARealBrowser has the page's own script tell what really
 // happens in Chromium, and the server judge it.
 func TestPeopleAndProgramsInARealBrowser(t *testing.T) {
+	t.Parallel()
 	b := webtest.Browser(t)
 	phone := strings.Replace(browsers["android"].agent, "Chrome/142", "Chrome/149", 1)
 	desk := windows
@@ -179,6 +180,7 @@ func (h *house) oneMessage() training.Message {
 // TestPagesAtEveryWidthAndByKeysAlone looks at each page as people do. With
 // QUIETROOM_PICTURES it leaves pictures there.
 func TestPagesAtEveryWidthAndByKeysAlone(t *testing.T) {
+	t.Parallel()
 	b := webtest.Browser(t)
 	pictures := os.Getenv("QUIETROOM_PICTURES")
 	h := newHouse(t, 6)

@@ -114,6 +114,7 @@ func (p posting) Post(ctx context.Context, tx *store.Tx, m training.Message) (st
 // scanners and people follow the links that stand in the messages, and people
 // forward them to the report address.
 func TestAWholeCampaign(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, 9)
 	p := newServer(t, true)
 	deliver := h.withMail(p)

@@ -95,6 +95,7 @@ var browsers = map[string]struct {
 // TestTheCorpusIsToldApart replays all requests: 0 programs counted as people,
 // and no person lost. QUIETROOM_CORPUS names a folder of more such files.
 func TestTheCorpusIsToldApart(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/corpus/*.json")
 	if err != nil {
 		t.Fatal(err)

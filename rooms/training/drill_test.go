@@ -7,6 +7,7 @@ import (
 )
 
 func TestAYearHoldsAndFailsWhenItIsWeakened(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("two years of a practice take some seconds: skipped under -short")
 	}

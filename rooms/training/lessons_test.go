@@ -85,6 +85,7 @@ func (h *house) sql(text string, args ...any) {
 }
 
 func TestRemindersAreFewAndInWorkingHours(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, 2)
 	h.run(13 * 7 * 24 * time.Hour) // a quarter in which nobody does anything
 	if n := len(h.notices); n == 0 || n > 2*5 {
