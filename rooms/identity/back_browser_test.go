@@ -64,6 +64,9 @@ func TestTheKitIsSharedTriedAndUsedInABrowser(t *testing.T) {
 	lost.Authenticator(webtest.Abilities{PRF: true})
 	lost.EveryWay(s.origin+"/unlock/lost", "lost", pictures)
 	lost.EveryWay(s.origin+"/unlock/kit", "kit-back", pictures)
+	if webtest.Eval[bool](lost, `document.querySelector('#kit-next section').checkVisibility()`) {
+		t.Error("the second step shows before the first is done")
+	}
 	lost.Type("#first", shares[1])
 	lost.Type("#second", shares[1])
 	lost.Click("form[data-act=kit-show] button.first")
@@ -72,6 +75,9 @@ func TestTheKitIsSharedTriedAndUsedInABrowser(t *testing.T) {
 	lost.Type("#second", shares[2])
 	lost.Click("form[data-act=kit-show] button.first")
 	lost.See("#kit-next h2")
+	if webtest.Eval[bool](lost, `document.querySelector('#first').checkVisibility()`) {
+		t.Error("the first step still shows, with its papers")
+	}
 	if pictures != "" {
 		lost.Screenshot(pictures + "/kit-next.png")
 	}
