@@ -26,8 +26,9 @@ import (
 const (
 	actLetBack  = "let-back"
 	actConfirm  = "confirm-words"
-	backLasts   = 24 * time.Hour // of the link: it is made while both are in one room
-	backWaits   = 24 * time.Hour // between the confirmation and the open door, with one owner
+	backLasts   = 24 * time.Hour     // of the link: it is made while both are in one room
+	backTakes   = 7 * 24 * time.Hour // a confirmation that no owner carried out is over
+	backWaits   = 24 * time.Hour     // between the confirmation and the open door, with one owner
 	confirmed   = "confirmed"
 	confirmLong = "let back v1"
 )
@@ -37,8 +38,9 @@ type confirmation struct {
 	Invitation string    `json:"invitation"`
 	Offer      []byte    `json:"offer"` // SHA-256 of what was offered
 	By         id.Person `json:"by"`
-	At         int64     `json:"at"`    // unix milliseconds
-	After      int64     `json:"after"` // the door opens not before
+	At         int64     `json:"at"`     // unix milliseconds
+	After      int64     `json:"after"`  // the door opens not before
+	Number     uint64    `json:"number"` // of the list as it was: who has got new keys since needs none of this
 }
 
 // howBack says how far somebody is who comes back.
@@ -121,7 +123,7 @@ func (i *Identity) Confirm(ctx context.Context, by *Unlocked, v invitation) erro
 		return err
 	}
 	now := i.Now()
-	c := confirmation{Invitation: v.ID, Offer: offerSum(v.offered), By: by.Person, At: now.UnixMilli(), After: now.Add(waitsFor(roster, v.Person)).UnixMilli()}
+	c := confirmation{Invitation: v.ID, Offer: offerSum(v.offered), By: by.Person, At: now.UnixMilli(), After: now.Add(waitsFor(roster, v.Person)).UnixMilli(), Number: roster.Number}
 	body, err := json.Marshal(c)
 	if err != nil {
 		return err
@@ -171,6 +173,9 @@ func (c *Change) letBack(ctx context.Context, v invitation) error {
 	o, err := v.offer()
 	if !ok || c.i.Now().Before(at) || !known || who.Gone || err != nil {
 		return nil // not now, or not any more: the page says which
+	}
+	if who.Keyed > v.confirm.Number || c.i.Now().After(at.Add(backTakes)) {
+		return nil // done before, or stale: whoever writes the database brings no old door back
 	}
 	doors := map[string]seal.Door{}
 	for _, d := range o.Doors {
