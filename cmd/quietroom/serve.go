@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -175,12 +176,21 @@ func (h *house) serve(ctx context.Context, s web.Server) error {
 		defer close(worked)
 		h.run(ctx)
 	}()
-	controlled := make(chan error, 1)
-	go func() { controlled <- h.control(ctx, orders) }()
+	// Commands are answered once the way in has been said.
+	var controlled error
+	var control sync.WaitGroup
+	ready := s.Ready
+	s.Ready = func(at net.Addr) {
+		if ready != nil {
+			ready(at)
+		}
+		control.Go(func() { controlled = h.control(ctx, orders) })
+	}
 	err = web.Serve(ctx, s)
 	stop()
 	<-worked
-	return errors.Join(err, <-controlled)
+	control.Wait()
+	return errors.Join(err, controlled)
 }
 
 // greet prints how to come in. A new house shows the owner's link, once, and as a QR code.
