@@ -145,6 +145,9 @@ type Draft struct {
 	At      time.Time // when it happened; zero: now
 	Head    []byte    // what lists show
 	Body    []byte
+	// HeadOf gives the head after the body was read to its end, in place of Head:
+	// for a head that says what the body was. PutStream asks it once.
+	HeadOf func() ([]byte, error)
 }
 
 // Compartment is one opened compartment of one patient. Close it when done.

@@ -11,6 +11,7 @@ package chart
 import (
 	"context"
 	"embed"
+	"io"
 	"iter"
 	"time"
 
@@ -57,10 +58,15 @@ type Imported interface {
 	Items(ctx context.Context, p id.Patient, entries []layer.Entry) ([]layer.Item, error)
 }
 
-// Scanner knows which files were looked through for malware.
+// Scanner looks through files for malware before they are sealed.
 type Scanner interface {
-	// Looked returns what is known of files; one that is missing is not known.
-	Looked(ctx context.Context, p id.Patient, files []id.Record) (map[id.Record]layer.State, error)
+	// Scan reads body to its end and says what it is. An error means that nothing
+	// of it may be kept.
+	Scan(ctx context.Context, in layer.Incoming, body io.Reader) (layer.Scan, error)
+	// Free tells which findings people have let out.
+	Free(ctx context.Context, findings []id.Record) (map[id.Record]bool, error)
+	// Ready tells why files are not looked through now; empty where they are.
+	Ready(ctx context.Context) (why string)
 }
 
 // Glass knows whose charts somebody opened in an emergency.

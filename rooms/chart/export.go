@@ -38,7 +38,7 @@ func (c *Chart) export(ctx context.Context, p id.Patient, z *zip.Writer) error {
 		case h.Kind == noteKind:
 			err = c.exportNote(ctx, z, chart, e.Record, taken)
 		default:
-			err = exportFile(ctx, z, chart, h, e, taken)
+			err = c.exportFile(ctx, z, chart, h, e, taken)
 		}
 		if err != nil {
 			return fmt.Errorf("export record %s: %w", e.Record, err)
@@ -89,14 +89,22 @@ func (c *Chart) onPaper(ctx context.Context, n stored, at time.Time) string {
 	return b.String()
 }
 
-func exportFile(ctx context.Context, z *zip.Writer, chart layer.Compartment, h head, e layer.Entry, taken names) error {
-	_, body, err := chart.Stream(ctx, e.Record)
+func (c *Chart) exportFile(ctx context.Context, z *zip.Writer, chart layer.Compartment, h head, e layer.Entry, taken names) error {
+	held, err := c.held(ctx, h)
+	if err != nil {
+		return err
+	}
+	paper := c.paper(chart, h, e)
+	if held {
+		paper = isolated(h, e)
+	}
+	body, err := paper.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	// Stored, not packed: most files are packed already, and a plain copy is easier to bring back.
-	w, err := z.CreateHeader(&zip.FileHeader{Name: taken.one("chart/files/" + portable(h.Title)), Method: zip.Store, Modified: e.At})
+	w, err := z.CreateHeader(&zip.FileHeader{Name: taken.one("chart/files/" + portable(paper.Name)), Method: zip.Store, Modified: e.At})
 	if err != nil {
 		return err
 	}

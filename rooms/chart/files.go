@@ -46,7 +46,8 @@ func (c *Chart) upload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n := 0
+	n, taken := 0, false
+	var said []scanned
 	for {
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
@@ -55,12 +56,22 @@ func (c *Chart) upload(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		if part.FormName() == "unscanned" {
+			yes, err := io.ReadAll(io.LimitReader(part, 8))
+			if err != nil {
+				return err
+			}
+			taken = string(yes) == "yes"
+			continue
+		}
 		if part.FormName() != "file" || part.FileName() == "" {
 			continue
 		}
-		if err := c.addFile(r.Context(), b, chart, part); err != nil {
+		one, err := c.addFile(r.Context(), b, chart, part, taken)
+		if err != nil {
 			return err
 		}
+		said = append(said, one)
 		n++
 	}
 	if n == 0 {
@@ -69,18 +80,24 @@ func (c *Chart) upload(w http.ResponseWriter, r *http.Request) error {
 	if err := b.Commit(r.Context()); err != nil {
 		return err
 	}
+	if err := refusal(p, said); err != nil {
+		return err
+	}
 	return web.SeeOther(w, r, pageOf(p))
 }
 
-func (c *Chart) addFile(ctx context.Context, b layer.Batch, chart layer.Compartment, part *multipart.Part) error {
+func (c *Chart) addFile(ctx context.Context, b layer.Batch, chart layer.Compartment, part *multipart.Part, taken bool) (scanned, error) {
 	body := bufio.NewReaderSize(part, sniffed)
 	first, err := body.Peek(sniffed)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+		return scanned{}, err
 	}
 	h := head{Kind: fileKind, Title: fileName(part.FileName()), Type: mimetype.Detect(first).String(), By: id.From(ctx).Person}
-	_, err = b.PutStream(ctx, chart, layer.Draft{At: c.Now(), Head: h.bytes()}, body)
-	return err
+	if c.Scanner == nil {
+		_, err = b.PutStream(ctx, chart, layer.Draft{At: c.Now(), Head: h.bytes()}, body)
+		return scanned{Name: h.Title}, err
+	}
+	return c.putScanned(ctx, b, chart, h, taken, body)
 }
 
 // fileName makes of what a browser sent a name that can be shown and kept: its
@@ -130,6 +147,12 @@ func (c *Chart) download(w http.ResponseWriter, r *http.Request) error {
 	h, ours := readHead(e.Head)
 	if !ours || h.Kind != fileKind {
 		return errNotHere
+	}
+	if held, err := c.held(r.Context(), h); held || err != nil {
+		if err != nil {
+			return err
+		}
+		return errHeld(h)
 	}
 	head := w.Header()
 	head.Set("Content-Type", typeOf(h.Type))

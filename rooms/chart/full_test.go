@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -40,12 +41,32 @@ func (elsewhere) Items(_ context.Context, p id.Patient, entries []layer.Entry) (
 	return items, nil
 }
 
-// looked knows what was looked through: the first two files.
-type looked struct{}
-
-func (looked) Looked(_ context.Context, _ id.Patient, files []id.Record) (map[id.Record]layer.State, error) {
-	return map[id.Record]layer.State{files[0]: layer.Safe, files[1]: layer.Checking}, nil
+// looked looks through files: what is called so is harmful, or locked.
+type looked struct {
+	free map[id.Record]bool
+	why  string
 }
+
+func (looked) Scan(_ context.Context, in layer.Incoming, body io.Reader) (layer.Scan, error) {
+	b, err := io.ReadAll(body)
+	switch {
+	case err != nil:
+		return layer.Scan{}, err
+	case strings.Contains(string(b), "harmful"):
+		return layer.Scan{State: layer.Urgent, Name: "Test.Harm", Finding: id.New[id.Record]()}, nil
+	case strings.Contains(string(b), "locked") && in.Taken:
+		return layer.Scan{State: layer.YourWord, Why: "encrypted", Finding: id.New[id.Record]()}, nil
+	case strings.Contains(string(b), "locked"):
+		return layer.Scan{Why: "encrypted", Finding: id.New[id.Record]()}, nil
+	}
+	return layer.Scan{State: layer.Safe}, nil
+}
+
+func (l looked) Free(_ context.Context, findings []id.Record) (map[id.Record]bool, error) {
+	return l.free, nil
+}
+
+func (l looked) Ready(context.Context) string { return l.why }
 
 // fullHouse has a patient with everything, and returns the pages to look at.
 func fullHouse(t testing.TB) (h *house, pages []fullPage) {
@@ -74,7 +95,7 @@ func fullHouse(t testing.TB) (h *house, pages []fullPage) {
 	h.want(303, "rivera", "POST", page(p, "/notes"), h.filled(add, "sign", map[string]string{"note": "The visit was on Sunday, not on Saturday."}))
 	for _, name := range []string{"Sleep diary of the autumn, as photographed by Sam on the kitchen table.heic", "Letter from Dr. Osei.pdf", "Intake, signed.pdf"} {
 		day(11, 18, 10, h.now.Minute()+1)
-		if w := h.upload("rivera", p, name, strings.NewReader(strings.Repeat(name, 2000))); w.Code != 303 {
+		if w := h.upload("rivera", p, name, strings.NewReader(strings.Repeat(name, 2000)+map[bool]string{true: " locked"}[strings.HasPrefix(name, "Letter")])); w.Code != 303 {
 			t.Fatal(w.Body)
 		}
 	}

@@ -22,6 +22,11 @@ type head struct {
 	Signer id.Person `json:"signer,omitempty"` // of a signed note
 	Signed int64     `json:"signed,omitempty"` // when, unix milliseconds; 0: a draft
 	Of     id.Record `json:"of,omitempty"`     // of an addendum: the note that it adds to
+
+	Scan    string    `json:"scan,omitempty"`    // of a file: "clean", "taken" or "held"; empty: nobody looked
+	Scanned int64     `json:"scanned,omitempty"` // when, unix milliseconds
+	Harm    string    `json:"harm,omitempty"`    // what was found
+	Finding id.Record `json:"finding,omitempty"` // where people decide about it
 }
 
 // The kinds of heads.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
+	"strings"
 	"time"
 
 	"quietroom/ground/id"
@@ -54,11 +56,35 @@ func (c *Chart) Papers(ctx context.Context, p id.Patient) iter.Seq2[Paper, error
 		}
 		for _, e := range entries {
 			h, ours := readHead(e.Head)
-			if ours && !yield(c.paper(chart, h, e), nil) {
+			if !ours {
+				continue
+			}
+			held, err := c.held(ctx, h)
+			if err != nil {
+				yield(Paper{}, err)
+				return
+			}
+			paper := c.paper(chart, h, e)
+			if held {
+				paper = isolated(h, e)
+			}
+			if !yield(paper, nil) {
 				return
 			}
 		}
 	}
+}
+
+// isolated stands in an export in place of a file that nobody may open.
+func isolated(h head, e layer.Entry) Paper {
+	why := "was not looked through for malware, and nobody took it in"
+	if h.Harm != "" {
+		why = "is isolated: the virus scanner found " + h.Harm + " in it"
+	}
+	text := fmt.Sprintf("The file that came as %q %s. It is kept sealed in the practice and is not part of this export.\n", h.Title, why)
+	return Paper{Title: h.Title, Name: h.Title + ".isolated.txt", At: e.At, Open: func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(text)), nil
+	}}
 }
 
 func (c *Chart) paper(chart layer.Compartment, h head, e layer.Entry) Paper {

@@ -38,7 +38,8 @@ type chartPage struct {
 	NoteAll  int
 	FileAll  int
 	ItemAll  int
-	Others   int // records of a room that is not here
+	Unready  string // why files are not looked through now
+	Others   int    // records of a room that is not here
 	Looked   []visit
 	More     bool // there are more lines than Looked
 	Days     int  // how far Looked goes back
@@ -93,6 +94,7 @@ type fileRow struct {
 	At       time.Time
 	State    layer.State
 	Word     string
+	Decide   string // where people decide about it, while it stays closed
 }
 
 func (c *Chart) showChart(w http.ResponseWriter, r *http.Request) error {
@@ -295,37 +297,47 @@ func (c *Chart) noteRow(ctx context.Context, n filed, f folder) noteRow {
 }
 
 func (c *Chart) fillFiles(ctx context.Context, page *chartPage, files []filed) error {
-	known := map[id.Record]layer.State{}
-	if c.Scanner != nil && len(files) > 0 {
-		records := make([]id.Record, len(files))
-		for i, one := range files {
-			records[i] = one.Record
+	var free map[id.Record]bool
+	if c.Scanner != nil {
+		page.Unready = c.Scanner.Ready(ctx)
+		var held []id.Record
+		for _, one := range files {
+			if one.Scan == scanHeld {
+				held = append(held, one.Finding)
+			}
 		}
 		var err error
-		if known, err = c.Scanner.Looked(ctx, page.Patient, records); err != nil {
+		if free, err = c.Scanner.Free(ctx, held); err != nil {
 			return err
 		}
 	}
 	for _, one := range files {
-		row := fileRow{Record: one.Record, Name: plain(one.Title), Size: size(one.Size), By: c.name(ctx, one.By), At: one.At, State: known[one.Record]}
-		row.Word = lookedThrough(row.State)
+		row := fileRow{Record: one.Record, Name: plain(one.Title), Size: size(one.Size), By: c.name(ctx, one.By), At: one.At}
+		row.State, row.Word = lookedThrough(one.head, free[one.Finding])
+		if one.Scan == scanHeld && !free[one.Finding] {
+			row.Decide = decidePage(one.Finding)
+		}
 		page.Files = append(page.Files, row)
 	}
 	return nil
 }
 
-// lookedThrough is the result word of a file's row. What nobody looked at is
-// never called clean.
-func lookedThrough(s layer.State) string {
-	switch s {
-	case layer.Safe:
-		return "Clean"
-	case layer.Checking:
-		return "Checking"
-	case layer.Urgent:
-		return "Harmful"
+// lookedThrough is the result of a file's row. What nobody looked at is never
+// called clean.
+func lookedThrough(h head, free bool) (layer.State, string) {
+	switch {
+	case h.Scan == scanClean:
+		return layer.Safe, "Clean"
+	case h.Scan == scanTaken && h.Harm == "", h.Scan == scanHeld && free && h.Harm == "":
+		return layer.YourWord, "Not scanned"
+	case h.Scan == scanTaken, h.Scan == scanHeld && free:
+		return layer.YourWord, "Let out"
+	case h.Scan == scanHeld && h.Harm != "":
+		return layer.Off, "Isolated"
+	case h.Scan == scanHeld:
+		return layer.NeedsYou, "Not scanned"
 	}
-	return "Not looked through"
+	return layer.NotKnown, "Not looked through"
 }
 
 // name is what colleagues call a person.

@@ -403,7 +403,8 @@ func one(res sql.Result, err error, rec id.Record) error {
 
 // PutStream writes a record whose body may be long: it is sealed as it is read,
 // in bounded memory, and never lies anywhere in plain.
-func (b *Batch) PutStream(ctx context.Context, c *Compartment, d Draft, body io.Reader) (id.Record, error) {
+func (b *Batch) PutStream(ctx context.Context, c *Compartment, draft Draft, body io.Reader) (id.Record, error) {
+	d := asked{draft}
 	start, err := io.ReadAll(io.LimitReader(body, inline+1))
 	if err != nil {
 		return "", fmt.Errorf("read what is to be sealed: %w", err)
@@ -411,7 +412,10 @@ func (b *Batch) PutStream(ctx context.Context, c *Compartment, d Draft, body io.
 	defer clear(start)
 	if len(start) <= inline {
 		d.Body = start
-		return b.Put(ctx, c, d)
+		if err := d.ask(); err != nil {
+			return "", err
+		}
+		return b.Put(ctx, c, d.Draft)
 	}
 	if d.Record == "" {
 		d.Record = id.New[id.Record]()
@@ -423,13 +427,26 @@ func (b *Batch) PutStream(ctx context.Context, c *Compartment, d Draft, body io.
 	// A key of its own binds the stream to this row: no other stream fits.
 	name, key := string(id.New[id.Record]()), seal.NewKey()
 	defer key.Wipe()
-	size, err := b.seal(ctx, c, d, name, key, io.MultiReader(bytes.NewReader(start), body))
+	size, err := b.seal(ctx, c, d.Draft, name, key, io.MultiReader(bytes.NewReader(start), body))
+	if err == nil {
+		err = d.ask()
+	}
 	if err != nil {
 		return "", err
 	}
-	return d.Record, b.putRow(ctx, c, d, "vault.written", size, func(uint64) (string, []byte, error) {
+	return d.Record, b.putRow(ctx, c, d.Draft, "vault.written", size, func(uint64) (string, []byte, error) {
 		return name, key[:], nil
 	})
+}
+
+// asked is a draft whose head may be asked for once the body was read.
+type asked struct{ Draft }
+
+func (a *asked) ask() (err error) {
+	if a.HeadOf != nil {
+		a.Head, err = a.HeadOf()
+	}
+	return err
 }
 
 // seal streams a body into a blob and returns its plain size.
