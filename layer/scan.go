@@ -20,5 +20,6 @@ type Incoming struct {
 	From    string     // a fixed word: "upload", "import", "mail", "portal", "lesson"
 	Patient id.Patient // about whom; empty if about nobody, or not known yet
 	Name    string     // of the file: only its ending is looked at
+	Trial   bool       // only asked: nothing is written down, and nothing is kept of it by the caller
 	Taken   bool       // whoever brings it takes it in even where it cannot be looked through
 }

@@ -67,6 +67,7 @@ func doctorCommand(ctx context.Context, c *call) error {
 func examine(ctx context.Context, dir string, s *settings) []finding {
 	return []finding{
 		running(),
+		scannerFinding(),
 		private(dir),
 		swap("/proc/swaps"),
 		clock(dir, time.Now()),

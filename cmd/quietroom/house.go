@@ -22,6 +22,8 @@ import (
 	"quietroom/ground/store"
 	"quietroom/ground/web"
 	"quietroom/layer"
+	"quietroom/rooms/antivirus"
+	"quietroom/rooms/antivirus/clamav"
 	"quietroom/rooms/backup"
 	"quietroom/rooms/chart"
 	"quietroom/rooms/compliance"
@@ -42,36 +44,38 @@ import (
 // knows everybody: a room is added or taken out by its lines in furnish.
 type house struct {
 	*settings
-	log      *slog.Logger
-	held     *store.Held
-	db       *store.DB
-	blobs    shelf
-	ledger   *ledger.Ledger
-	identity *identity.Identity
-	glass    *glass.Glass
-	leaving  *leaving.Leaving
-	vault    *vault.Vault
-	chart    *chart.Chart
-	exchange *exchange.Exchange
-	home     *home.Home
-	asker    home.Asker
-	proof    *compliance.Compliance
-	reviews  *reviews.Reviews
-	backup   *backup.Backup
-	mail     *mail.Mail
-	signins  *signins.Signins
-	trackers *trackers.Trackers
-	training *training.Training
-	verifier string // the public half of the ledger's key
-	mux      *web.Mux
-	named    atomic.Pointer[string] // see practiceName
-	layers   []layer.Layer
-	served   atomic.Bool  // people come in through a browser
-	late     atomic.Int64 // by how much the clock of a trial house was put forward
-	reserve  int64        // bytes of the disk that stay free for facts; see door
-	inPlace  bool         // its tables are changed where they lie: it is a copy, or new
-	moveIn   func()       // ends the serving; a house that came back takes this one's place
-	updated  *updated     // it was brought up to date, and is not settled yet
+	log       *slog.Logger
+	held      *store.Held
+	db        *store.DB
+	blobs     shelf
+	ledger    *ledger.Ledger
+	identity  *identity.Identity
+	glass     *glass.Glass
+	leaving   *leaving.Leaving
+	vault     *vault.Vault
+	chart     *chart.Chart
+	exchange  *exchange.Exchange
+	home      *home.Home
+	asker     home.Asker
+	proof     *compliance.Compliance
+	reviews   *reviews.Reviews
+	backup    *backup.Backup
+	mail      *mail.Mail
+	signins   *signins.Signins
+	trackers  *trackers.Trackers
+	training  *training.Training
+	antivirus *antivirus.Antivirus
+	scanner   *clamav.Engine
+	verifier  string // the public half of the ledger's key
+	mux       *web.Mux
+	named     atomic.Pointer[string] // see practiceName
+	layers    []layer.Layer
+	served    atomic.Bool  // people come in through a browser
+	late      atomic.Int64 // by how much the clock of a trial house was put forward
+	reserve   int64        // bytes of the disk that stay free for facts; see door
+	inPlace   bool         // its tables are changed where they lie: it is a copy, or new
+	moveIn    func()       // ends the serving; a house that came back takes this one's place
+	updated   *updated     // it was brought up to date, and is not settled yet
 }
 
 // openHouse takes a house's directory for this process and opens all its rooms.
@@ -140,12 +144,12 @@ func (h *house) open(ctx context.Context) (err error) {
 		return err
 	}
 	h.verifier = key.Verifier()
-	h.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), outbox)
+	h.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), key.Another("antivirus"), outbox)
 	return nil
 }
 
 // furnish makes the rooms and hands each the neighbours it needs.
-func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
+func (h *house) furnish(kept, watch, learn, guard, outbox seal.Key) {
 	h.identity = identity.New(identity.Config{DB: h.db, Anchor: h.settings, Now: h.now, MadeUp: h.MadeUp != nil, Origin: h.Origin, KeptKey: kept})
 	h.glass = glass.New(glass.Config{DB: h.db, Identity: h.identity, Ledger: h.ledger, House: h.settings, Now: h.now})
 	v := vault.Config{DB: h.db, Blobs: h.blobs, Ledger: h.ledger, Keys: h.identity, Glass: h.glass, Practice: h.ID, Now: h.now}
@@ -158,8 +162,9 @@ func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
 	h.identity.Leave = offboard
 	h.leaving = leaving.New(leaving.Config{DB: h.db, Identity: h.identity, Ledger: h.ledger, Records: h.vault, Offboard: offboard, Knock: knock, Log: h.log, Now: h.now})
 	door := h.door()
-	h.exchange = exchange.New(exchange.Config{Vault: door, Originals: h.papers, Practice: h.practiceName, Now: h.now})
-	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Glass: h.glass, Now: h.now})
+	h.antivirus = h.newAntivirus(guard)
+	h.exchange = exchange.New(exchange.Config{Vault: door, Scanner: h.antivirus, Originals: h.papers, Practice: h.practiceName, Now: h.now})
+	h.chart = chart.New(chart.Config{Vault: door, People: people{h.identity}, Ledger: h.ledger, Imported: h.exchange, Scanner: h.antivirus, Glass: h.glass, Now: h.now})
 	h.backup = h.newBackup(kept)
 	h.mail = mail.New(mail.Config{DB: h.db, Now: h.now, Practice: h.ID, Outbox: outbox, Origin: h.Origin, MadeUp: h.MadeUp != nil, Addresses: mailboxes{h}, Name: people{h.identity}.Name})
 	h.backup.Notify = h.mail.Notify
@@ -197,6 +202,7 @@ func (h *house) furnish(kept, watch, learn, outbox seal.Key) {
 		h.signins.Layer(),
 		h.trackers.Layer(),
 		h.training.Layer(),
+		h.antivirus.Layer(),
 	}
 
 	h.mux = web.NewMux(web.Config{Practice: h.practiceName, MadeUp: h.MadeUp != nil, Log: h.log})
@@ -402,6 +408,9 @@ func (h *house) close() error {
 				break
 			}
 		}
+	}
+	if h.scanner != nil {
+		errs = append(errs, h.scanner.Close())
 	}
 	if h.db != nil {
 		errs = append(errs, h.db.Close())

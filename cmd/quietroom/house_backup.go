@@ -31,10 +31,11 @@ func streams(table string) backup.Stream {
 	switch table {
 	case "vault_wraps", "vault_older", "vault_care", // keys
 		"vault_directory", "vault_tail", "vault_generation", "vault_index", "vault_shown", // derived
-		"backup_drill_key":
+		"backup_drill_key",
+		"antivirus_findings": // names a patient by number, under no key of theirs
 		return backup.Wraps
 	case "mail_queue", "mail_proposal", // on their way out
-		"backup_keys", "backup_restored", "home_evidence", "home_count": // measured anew every minute
+		"backup_keys", "backup_restored", "home_evidence", "home_count", "antivirus_servers": // measured anew every minute
 		return backup.None
 	}
 	return backup.Records
@@ -202,7 +203,7 @@ func fillHouse(ctx context.Context, dir, database string, m backup.Manifest) (er
 	if h.ledger, err = ledger.Open(ctx, h.db, key, h.now); err != nil {
 		return err
 	}
-	h.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), seal.NewKey()) // no outgoing mail is in a backup
+	h.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), key.Another("antivirus"), seal.NewKey()) // no outgoing mail is in a backup
 	for _, l := range h.layers {
 		if version, ok := m.Versions[l.Name]; ok && l.Schema != nil {
 			if err := h.db.Migrate(ctx, l.Name, upTo{l.Schema, version}); err != nil {

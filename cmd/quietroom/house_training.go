@@ -18,7 +18,7 @@ import (
 // "lessons" of the house's directory.
 func (h *house) newTraining(key seal.Key) *training.Training {
 	return training.New(training.Config{DB: h.db, Ledger: h.ledger, Now: h.now, Practice: h.ID, Key: key, Origin: h.Origin, MadeUp: h.MadeUp != nil,
-		PracticeName: h.practiceName, People: staff{h}, Notices: h.mail, Post: post{h.mail}, Own: os.DirFS(filepath.Join(h.dir, "lessons")), Log: h.log})
+		PracticeName: h.practiceName, People: staff{h}, Notices: h.mail, Post: post{h.mail}, Scanner: suspects{h.antivirus}, Own: os.DirFS(filepath.Join(h.dir, "lessons")), Log: h.log})
 }
 
 // staff tells training who works here now: of the signed list, with the addresses

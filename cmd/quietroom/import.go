@@ -18,11 +18,13 @@ import (
 type importOptions struct {
 	dir, unlock string
 	json        bool
+	unscanned   bool
 }
 
 func (o *importOptions) add(f *flag.FlagSet) {
 	f.StringVar(&o.dir, "dir", "", "the house's directory")
 	f.StringVar(&o.unlock, "unlock", "", "a file with the importer's personal code; - reads it from standard input")
+	f.BoolVar(&o.unscanned, "unscanned", false, "take in files that cannot be looked through for malware, marked as not scanned")
 	f.BoolVar(&o.json, "json", false, "print one JSON document and nothing else on standard output")
 }
 
@@ -53,6 +55,9 @@ func (o *importOptions) forHouse(paths []string) ([]string, error) {
 	if o.json {
 		args = append(args, "--json")
 	}
+	if o.unscanned {
+		args = append(args, "--unscanned")
+	}
 	args = append(args, "--")
 	for _, p := range paths {
 		if p, err = absolute(p); err != nil {
@@ -80,7 +85,7 @@ func importInHouse(ctx context.Context, h *house, c *call) error {
 		return fmt.Errorf("imported patients belong to the importer's care team: %w", err)
 	}
 	bar := c.progress("Importing")
-	r, err := h.exchange.Import(session, paths, exchange.Options{Care: []id.Team{care}, Step: func(p exchange.Progress) {
+	r, err := h.exchange.Import(session, paths, exchange.Options{Care: []id.Team{care}, Unscanned: o.unscanned, Step: func(p exchange.Progress) {
 		bar.step(int(p.Done/1000), int(p.Total/1000))
 	}})
 	bar.end()
@@ -112,6 +117,9 @@ func printImported(w io.Writer, r exchange.Imported) {
 	fmt.Fprintf(w, "%s patients: %s new, %s changed, %s as they were.\n", grouped(r.Patients), grouped(r.New), grouped(r.Changed), grouped(r.Unchanged))
 	if r.Resources > 0 {
 		fmt.Fprintf(w, "%s resources, of which %s belong to no patient: %s.\n", grouped(r.Resources), grouped(r.Shared), types(r.Types))
+	}
+	if r.NotScanned > 0 {
+		fmt.Fprintf(w, "%s of %s files in them were not looked through for malware, and came in all the same. `quietroom doctor` says what the scanner lacks.\n", grouped(r.NotScanned), grouped(r.Files))
 	}
 	if r.Bad > 0 {
 		fmt.Fprintf(w, "Left out: %s, listed above with the reason.\n", grouped(r.Bad))

@@ -19,14 +19,15 @@ import (
 // practice it is and where its rows and blobs lie. It is also the anchor of the
 // roster: whoever replaces the database as a whole does not replace this.
 type settings struct {
-	Format    int       `json:"format"`
-	ID        string    `json:"practice"`
-	RootHash  []byte    `json:"root,omitempty"` // fingerprint of the first roster entry
-	Database  string    `json:"database"`       // a file in the directory, or a postgres:// address
-	Blobs     string    `json:"blobs"`          // a folder in the directory, or a bucket: see settings.shelf
-	Origin    string    `json:"origin"`         // where browsers find it
-	MadeUp    *madeUp   `json:"made_up,omitempty"`
-	Installed time.Time `json:"installed"`
+	Format     int       `json:"format"`
+	ID         string    `json:"practice"`
+	RootHash   []byte    `json:"root,omitempty"`       // fingerprint of the first roster entry
+	Database   string    `json:"database"`             // a file in the directory, or a postgres:// address
+	Blobs      string    `json:"blobs"`                // a folder in the directory, or a bucket: see settings.shelf
+	Origin     string    `json:"origin"`               // where browsers find it
+	Signatures string    `json:"signatures,omitempty"` // a private mirror of the virus scanner's signatures; the public one if empty
+	MadeUp     *madeUp   `json:"made_up,omitempty"`
+	Installed  time.Time `json:"installed"`
 
 	mu  sync.Mutex
 	dir string

@@ -46,7 +46,7 @@ func (s *settings) changes(ctx context.Context, db *store.DB) (list []changeOf, 
 	}
 	schemas := map[string]fs.FS{"ledger": ledger.Schema()}
 	plan := &house{settings: s, log: slog.New(slog.DiscardHandler), db: db, ledger: &ledger.Ledger{}}
-	plan.furnish(seal.Key{}, seal.Key{}, seal.Key{}, seal.Key{})
+	plan.furnish(seal.Key{}, seal.Key{}, seal.Key{}, seal.Key{}, seal.Key{})
 	for _, l := range plan.layers {
 		if l.Schema != nil {
 			schemas[l.Name] = l.Schema
@@ -366,7 +366,7 @@ func (s *settings) fillCopy(ctx context.Context, file string, have, rows map[str
 	}
 	defer db.Close()
 	plan := &house{settings: s, log: slog.New(slog.DiscardHandler), db: db, ledger: &ledger.Ledger{}}
-	plan.furnish(seal.Key{}, seal.Key{}, seal.Key{}, seal.Key{})
+	plan.furnish(seal.Key{}, seal.Key{}, seal.Key{}, seal.Key{}, seal.Key{})
 	if err := db.Migrate(ctx, "ledger", upTo{ledger.Schema(), have["ledger"]}); err != nil {
 		return err
 	}
@@ -435,7 +435,7 @@ func (h *house) saveBefore(ctx context.Context, list []changeOf) (places []strin
 	if old.ledger, err = ledger.Open(ctx, h.db, key, time.Now); err != nil {
 		return nil
 	}
-	old.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), seal.NewKey())
+	old.furnish(key.Another("kept"), key.Another("signins"), key.Another("training"), key.Another("antivirus"), seal.NewKey())
 	if targets, err := old.backup.Targets(ctx); err != nil || len(targets) == 0 {
 		return nil
 	}

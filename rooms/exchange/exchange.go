@@ -53,6 +53,7 @@ type Originals func(context.Context, id.Patient) iter.Seq2[Original, error]
 type Config struct {
 	Vault     Vault
 	Originals Originals        // optional
+	Scanner   Scanner          // optional: without one no file is looked through
 	Practice  func() string    // the practice's name, for pages that leave the house; optional
 	Now       func() time.Time // time.Now if nil
 }

@@ -22,8 +22,11 @@ var ErrNoTeam = errors.New("an import needs a care team that its patients belong
 
 // Options of Import.
 type Options struct {
-	Care []id.Team      // the care teams that new patients belong to: the importer's
-	Step func(Progress) // told now and then how far it is; may be nil
+	Care []id.Team // the care teams that new patients belong to: the importer's
+	// Unscanned: files that cannot be looked through for malware are taken in;
+	// else the resources that carry them are left out, and told in Problems.
+	Unscanned bool
+	Step      func(Progress) // told now and then how far it is; may be nil
 }
 
 // Progress is how far an import or an export is.
@@ -43,10 +46,14 @@ type Imported struct {
 	Shared    int            `json:"shared"` // of these: belong to no patient
 	Types     map[string]int `json:"types"`  // resources by type
 	Bytes     int64          `json:"bytes"`  // of the files
-	LeftAlone int            `json:"left_alone"`
-	Bad       int            `json:"bad"`      // how many problems there were
-	Problems  []fhir.Problem `json:"problems"` // the first thousand; they name files and patients
-	TookMS    int64          `json:"took_ms"`
+	// Files that resources carry, and how many of them were not looked through for
+	// malware and taken in all the same.
+	Files      int            `json:"files"`
+	NotScanned int            `json:"not_scanned"`
+	LeftAlone  int            `json:"left_alone"`
+	Bad        int            `json:"bad"`      // how many problems there were
+	Problems   []fhir.Problem `json:"problems"` // the first thousand; they name files and patients
+	TookMS     int64          `json:"took_ms"`
 }
 
 const mostProblems = 1000
@@ -102,6 +109,7 @@ type importing struct {
 	did  map[string]outcome // by the patient's key
 	at   Progress
 	told time.Time
+	why  string // why no file at all can be looked through; empty while that is not so
 }
 
 func (im *importing) take(ctx context.Context, u fhir.Unit, err error) {
@@ -127,9 +135,17 @@ func weight(u fhir.Unit) int64 {
 }
 
 func (im *importing) patient(ctx context.Context, u fhir.Unit) {
-	did, err := im.x.keep(ctx, u, im.o.Care)
+	where := fhir.Problem{File: u.Source, Number: u.Number, Line: u.Line, Patient: u.Patient.ID}
+	u, whole, err := im.looked(ctx, u, where)
+	if err == nil && !whole {
+		return
+	}
+	var did outcome
+	if err == nil {
+		did, err = im.x.keep(ctx, u, im.o.Care)
+	}
 	if err != nil {
-		im.failed(ctx, err, fhir.Problem{File: u.Source, Number: u.Number, Line: u.Line, Patient: u.Patient.ID})
+		im.failed(ctx, err, where)
 		return
 	}
 	im.mu.Lock()
@@ -143,6 +159,24 @@ func (im *importing) patient(ctx context.Context, u fhir.Unit) {
 	}
 	im.at.Patients = len(im.did)
 	im.tellLocked(false)
+}
+
+// looked takes out of a unit the resources with files that may not come in. Where
+// the patient is one of them, nothing comes in.
+func (im *importing) looked(ctx context.Context, u fhir.Unit, where fhir.Problem) (fhir.Unit, bool, error) {
+	kept, out, err := im.scanned(ctx, append([]fhir.Resource{u.Patient}, u.Resources...))
+	if err != nil {
+		return u, false, err
+	}
+	for _, p := range out {
+		p.File, p.Number, p.Line, p.Patient = where.File, where.Number, where.Line, where.Patient
+		im.report(p)
+	}
+	if len(kept) == 0 || kept[0].Type != "Patient" {
+		return u, false, nil
+	}
+	u.Resources = kept[1:]
+	return u, true, nil
 }
 
 // kept counts a resource that is in the house now. The caller holds the lock.
@@ -181,7 +215,14 @@ func (im *importing) flushShared(ctx context.Context) {
 	size := im.sharedSize
 	im.order, im.shared, im.sharedSize = nil, map[string]fhir.Resource{}, 0
 	im.flow.run(ctx, "", size, func() {
-		if err := im.x.keepShared(ctx, all); err != nil {
+		all, out, err := im.scanned(ctx, all)
+		for _, p := range out {
+			im.report(p)
+		}
+		if err == nil && len(all) > 0 {
+			err = im.x.keepShared(ctx, all)
+		}
+		if err != nil {
 			im.failed(ctx, err, fhir.Problem{})
 			return
 		}
