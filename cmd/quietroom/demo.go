@@ -176,10 +176,10 @@ func alreadyServed(dir string) error {
 	return fmt.Errorf("%s is being served: %w", dir, store.ErrLocked)
 }
 
-// tried leaves out what could not be tried for want of restic, which is no
-// reason to end a demo.
+// tried leaves out what could not be tried for want of restic or ClamAV, which is
+// no reason to end a demo.
 func tried(reports []layer.Report) []layer.Report {
-	return slices.DeleteFunc(slices.Clone(reports), func(r layer.Report) bool { return r.Drill == "restore" && r.Held == nil })
+	return slices.DeleteFunc(slices.Clone(reports), func(r layer.Report) bool { return (r.Drill == "restore" || r.Drill == "malware") && r.Held == nil })
 }
 
 // runDrills tries every attack and keeps the reports in the house.

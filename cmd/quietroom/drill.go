@@ -28,6 +28,7 @@ var attacks = []layer.Drill{
 	{Name: "leaver", Proves: "who has left opens no door, and nothing written later"},
 	{Name: "lost-key", Proves: "whichever door is lost, its person comes back, and nobody else"},
 	{Name: "cookie-theft", Proves: "a copied pair of cookies is soon dead, and approves nothing"},
+	{Name: "malware", Proves: "a harmful file is found however it is wrapped, or said to be not scanned; none is kept as clean"},
 	{Name: "trackers", Proves: "all planted leaks of a web site are found, none where there is none"},
 	{Name: "training", Proves: "a year: nobody gets more than planned or is missed, and no scanner counts as a person"},
 	{Name: "break-glass", Proves: "an emergency opens one chart, for an hour, seen by others"},
@@ -42,7 +43,7 @@ var attacks = []layer.Drill{
 // drills are the attacks, acting in a trial house's own rooms: those on the
 // house as a whole, and those that rooms bring.
 func (t *trial) drills() []layer.Drill {
-	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper(), t.leaver(), t.lostKey(), trackers.Drill(scratch), t.restoreDrill(), t.shredDrill(), t.ransomDrill(), t.proofDrill(), t.honestyDrill()}
+	drills := []layer.Drill{t.theft(), t.rowSwap(), t.tamper(), t.leaver(), t.lostKey(), trackers.Drill(scratch), t.restoreDrill(), t.shredDrill(), t.ransomDrill(), t.proofDrill(), t.honestyDrill(), t.malware()}
 	for _, l := range t.layers {
 		drills = append(drills, l.Drills...)
 	}

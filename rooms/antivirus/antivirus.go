@@ -122,6 +122,9 @@ func (a *Antivirus) Layer() layer.Layer {
 	}
 }
 
+// Blind makes the scanner call everything clean: a drill's sabotage in its trial house.
+func (a *Antivirus) Blind(yes bool) { a.weak.Store(yes) }
+
 // Words say why something could not be looked through, as the end of a sentence
 // that begins with "This file".
 var Words = map[string]string{

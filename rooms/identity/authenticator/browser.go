@@ -150,6 +150,20 @@ func (b *Browser) PostPage(ctx context.Context, path string, form url.Values) (s
 
 var formToken = regexp.MustCompile(`<meta name="form-token" content="([^"]*)">`)
 
+// Send posts a body of any kind, such as files, and returns the page that comes back.
+func (b *Browser) Send(ctx context.Context, path, kind string, body io.Reader) (status int, page string, err error) {
+	res, err := b.do(ctx, http.MethodPost, path, body, http.Header{"Content-Type": {kind}})
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(text), err
+}
+
+// Token is the form token of the page that was read last.
+func (b *Browser) Token() string { return b.token }
+
 // Get reads a page, and the form token in it.
 func (b *Browser) Get(ctx context.Context, path string) (status int, page string, err error) {
 	res, err := b.do(ctx, http.MethodGet, path, nil, nil)
