@@ -45,6 +45,7 @@ func commands() []command {
 		{"update-check", "say what this program would change in a house, after trying it on a copy", "quietroom update-check --dir D", updateCheckCommand},
 		{"proof", "make the binder for an auditor or an insurer: evidence, dates, and the record of events with proofs", "quietroom proof --dir D --out proof.zip", proofCommand},
 		{"verify-proof", "check every byte of such a binder, on any machine, without a network", "quietroom verify-proof proof.zip", verifyProofCommand},
+		{"agent", "look at how this computer is kept: agent check", "quietroom agent check --json", agentCommand},
 		{"doctor", "say what this machine lacks, and how to mend it", "quietroom doctor --dir D", doctorCommand},
 		{"version", "print the version", "quietroom version", versionCommand},
 	}
