@@ -62,11 +62,11 @@ func printPage(ctx context.Context, html []byte) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, browser, args...)
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("Chromium did not print: %w", err)
+		return nil, fmt.Errorf("print with Chromium: %w", err)
 	}
 	out, err := os.ReadFile(pdf)
 	if err != nil || len(out) < 1000 {
-		return nil, errors.New("Chromium printed nothing")
+		return nil, errors.New("print with Chromium: nothing came out")
 	}
 	return out, nil
 }

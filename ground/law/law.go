@@ -131,7 +131,6 @@ type book struct {
 	states    []StateClock
 	goals     []Goal
 	proposals []Proposal
-	status    string
 	rights    []Right
 	mapping   []Mapping
 	retention []Retention

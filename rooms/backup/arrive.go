@@ -97,7 +97,7 @@ func (b *Backup) bringBack(w http.ResponseWriter, r *http.Request) error {
 	p := bringPage{Token: token, Sheet: r.PostFormValue("sheet"), Key: strings.TrimSpace(r.PostFormValue("key")), Known: strings.TrimSpace(r.PostFormValue("known"))}
 	s, err := ParseSheet(p.Sheet)
 	if err == nil && len(s.Targets) == 0 {
-		err = errors.New("the sheet names no place; it has a line that begins with Target:")
+		err = errors.New("the sheet names no place; a line that begins with Target: is missing")
 	}
 	if err != nil {
 		p.Fault, p.Fix = "The sheet could not be read: "+err.Error()+".", "Type it as it is printed, line by line; capital letters and spaces do not matter."

@@ -367,12 +367,8 @@ func cut(s string, most int) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
+// changing is the part of an address that differs from one request to the next.
 var changing = regexp.MustCompile(`[0-9]{5,}|[0-9a-fA-F-]{16,}|[A-Za-z0-9+/_%=-]{24,}`)
-
-// steady is an address without what changes from one request to the next.
-func steady(e *chrome.Exchange) string {
-	return e.Method + e.URL.Scheme + e.URL.Host + changing.ReplaceAllString(e.URL.Path+"?"+e.URL.RawQuery, "#")
-}
 
 // severity weighs a finding by its harm: what is told, and on which page. The
 // order is that of the cases: what was typed, what somebody is worried about, that
