@@ -218,6 +218,9 @@ func private(dir string) finding {
 		if err != nil {
 			return nil // gone meanwhile
 		}
+		if d.IsDir() && path == filepath.Join(dir, "antivirus", "signatures") {
+			return filepath.SkipDir // signatures are public, and the scanner's own user reads them
+		}
 		if info, err := d.Info(); err == nil && info.Mode().Perm()&0o077 != 0 && d.Type()&fs.ModeSymlink == 0 {
 			rel, _ := filepath.Rel(dir, path)
 			open = append(open, rel)

@@ -195,6 +195,25 @@ func printScan(w io.Writer, r *trackers.Result, out string) {
 // scratch is a folder for a browser's profile, apart from the house: another user
 // of this machine gets into it.
 func scratch() (dir string, done func(), err error) {
-	dir, err = os.MkdirTemp("", "quietroom-scan-")
+	place := os.TempDir()
+	if os.Geteuid() == 0 && !openToAll(place) { // the browser runs as somebody else then
+		place = "/tmp"
+	}
+	dir, err = os.MkdirTemp(place, "quietroom-scan-")
 	return dir, func() { os.RemoveAll(dir) }, err
+}
+
+// openToAll tells whether every user can get to a folder.
+func openToAll(dir string) bool {
+	for {
+		s, err := os.Stat(dir)
+		if err != nil || s.Mode()&0o001 == 0 {
+			return false
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return true
+		}
+		dir = up
+	}
 }
