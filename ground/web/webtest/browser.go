@@ -333,7 +333,12 @@ func (b *Tab) Complaints() []string {
 // script, a request to another machine.
 func (b *Tab) Calm() {
 	b.t.Helper()
-	Eval[bool](b, "new Promise(r => setTimeout(() => r(true), 50))") // let late complaints arrive
+	for range 250 { // let late complaints arrive; while a page goes away there is nobody to ask
+		if _, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("new Promise(r => setTimeout(() => r(true), 50))", chromedp.EvalAwaitPromise)); err == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 	for _, said := range b.Complaints() {
 		b.t.Errorf("the browser complains at %s: %s", b.Path(), said)
 	}
