@@ -48,7 +48,7 @@ func TestCommandLine(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Deadline:            time.Now().Add(5 * time.Minute), // what hangs, fails
+		Deadline:            time.Now().Add(12 * time.Minute), // what hangs, fails
 		Cmds:                scriptWords,
 		Condition:           scriptCondition,
 		Setup: func(e *testscript.Env) error {
