@@ -2,7 +2,7 @@
 // crypto/hpke (RFC 9180 with MLKEM768-P256, HKDF-SHA-256, AES-256-GCM), so that
 // the kit's private half is made, used and forgotten in this page. Browsers have no
 // ML-KEM yet (FIPS 203); this is the whole of it, with the check of each box by
-// encrypting again. See ground/seal/pair.go; golden vectors hold both together.
+// encrypting again. See ground/seal/pair.go; browser tests hold both together.
 
 const utf8 = new TextEncoder();
 const cat = (...parts) => {
